@@ -1,0 +1,97 @@
+"""Layer records: what a network is made of once it is in integers, one frozen record a kind."""
+
+from dataclasses import dataclass, field, replace
+from math import prod
+
+import numpy as np
+from amaranth import Shape, ShapeCastable
+
+from quinnoa.rtl.thresholds import Thresholds
+
+__all__ = ["Fold", "Layer", "MatMul", "Stream", "Threshold", "TopK"]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What flows between two layers: a tensor a frame, channels last, of integers of one shape.
+
+    Parameters
+    ----------
+    dims : tuple of int
+        (C,) or (H, W, C).
+    shape : Shape or BIPOLAR
+        Shape of one element.
+    """
+
+    dims: tuple[int, ...]
+    shape: Shape | ShapeCastable
+
+    @property
+    def channels(self) -> int:
+        """C: elements of one vector."""
+        return self.dims[-1]
+
+    @property
+    def vectors(self) -> int:
+        """Vectors (pixels) a frame."""
+        return prod(self.dims[:-1])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How a layer is folded in time, and where its weights live.
+
+    ``pe`` rows or channels side by side, ``simd`` columns side by side; ``memory`` is "auto",
+    "logic", "lutrom" or "block".
+    """
+
+    pe: int = 1
+    simd: int = 1
+    memory: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Common to all kinds: a name by kind and position, its streams, its fold."""
+
+    name: str
+    i: Stream
+    o: Stream
+    fold: Fold = field(default_factory=Fold)
+    source: str = ""                     # the ONNX nodes it came from, for people
+
+    def folded(self, fold: Fold) -> "Layer":
+        """Return the same layer, folded so."""
+        return replace(self, fold=fold)
+
+
+@dataclass(frozen=True, eq=False)
+class MatMul(Layer):
+    """``o = thresholds(weights @ i)``, or the accumulators where there are no thresholds.
+
+    ``weights`` is (MH, MW) of int; ``w_shape`` the shape of one weight (BIPOLAR for -1/+1).
+    """
+
+    kind = "mvtu"
+
+    weights: np.ndarray = field(kw_only=True)
+    w_shape: Shape | ShapeCastable = field(kw_only=True)
+    thresholds: Thresholds | None = field(kw_only=True, default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold(Layer):
+    """``o = thresholds(i)``, on its own."""
+
+    kind = "threshold"
+
+    thresholds: Thresholds = field(kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class TopK(Layer):
+    """The indices of the ``k`` greatest elements, greatest first; of equals the first."""
+
+    kind = "topk"
+
+    k: int = field(kw_only=True, default=1)

@@ -1,0 +1,1 @@
+"""Boards, shells and toolchains."""

@@ -1,0 +1,1 @@
+"""Benches: Amaranth simulator, cocotb, Verilator, proofs."""
