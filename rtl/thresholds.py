@@ -12,7 +12,7 @@ __all__ = ["Thresholds"]
 
 @dataclass(frozen=True, eq=False)
 class Thresholds:
-    """Step functions ``y[c](a) = base[c] + sum_k (-1 if falls[c, k] else 1) * (a >= values[c, k])``.
+    """Step functions: ``y = base[c] + sum_k (-1 if falls[c, k] else 1) * (a >= values[c, k])``.
 
     For a bipolar ``shape`` the sum gives the bit: 0 stands for -1 and 1 for +1. A rising function
     has no ``falls``; a falling one (negative batch-norm gamma) falls in every step.
@@ -42,8 +42,8 @@ class Thresholds:
         if values.ndim != 2:
             raise ValueError(f"thresholds are (channels, steps): these have shape {values.shape}")
         if base.shape != (len(values),) or falls.shape != values.shape:
-            raise ValueError(f"{len(values)} channels of {values.shape[1]} steps need base of shape "
-                             f"{(len(values),)} and falls of shape {values.shape}: they have "
+            raise ValueError(f"{len(values)} channels of {values.shape[1]} steps need base of "
+                             f"shape {(len(values),)} and falls of shape {values.shape}: they have "
                              f"{base.shape} and {falls.shape}")
         if np.any(np.diff(values, axis=1) < 0):
             raise ValueError("thresholds must ascend within every channel")
