@@ -42,12 +42,13 @@ class Fold:
     """How a layer is folded in time, and where its weights live.
 
     ``pe`` rows or channels side by side, ``simd`` columns side by side; ``memory`` is "auto",
-    "logic", "lutrom" or "block".
+    "logic", "lutrom" or "block"; ``pad`` lets PE and SIMD not divide: the matrix is padded.
     """
 
     pe: int = 1
     simd: int = 1
     memory: str = "auto"
+    pad: bool = False
 
 
 @dataclass(frozen=True, eq=False)
