@@ -1,0 +1,226 @@
+# amaranth: UnusedElaboratable=no
+"""FIFO: holds up to ``depth`` beats, with both sides registered; and the store inside it."""
+
+import numpy as np
+from amaranth import Module, Mux, Shape, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .schedule import Schedule
+
+__all__ = ["FIFO", "STYLES", "Credits", "Store"]
+
+STYLES = ("registers", "srl", "lutram", "block")
+_RAM_STYLE = {"srl": "distributed", "lutram": "distributed", "block": "block"}
+
+
+def cheapest_style(depth, width):
+    """Choose the style of a store of ``depth`` beats of ``width`` bits."""
+    if depth == 2:
+        return "registers"
+    # A half block RAM holds 16384 bits; as LUTRAM a quarter of that costs some 100 LUTs.
+    return "lutram" if depth <= 65 or depth * width <= 4096 else "block"
+
+
+class Credits(wiring.Component):
+    """Counts the credits of a FIFO: ``credits(t+1) = credits(t) - give(t) + taken(t)``.
+
+    Parameters
+    ----------
+    room : int
+        Credits at the start, and at most.
+
+    Members
+    -------
+    give : In(1)
+        Spends a credit. Must not be high while ``ready`` is low.
+    taken : In(1)
+        Returns a credit.
+    ready : Out(1)
+        There is a credit. A register.
+    """
+
+    def __init__(self, *, room):
+        self.room = room
+        super().__init__({"give": In(1), "taken": In(1), "ready": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        credits = Signal(range(self.room + 1), init=self.room)
+        with m.If(self.give & ~self.taken):
+            m.d.sync += credits.eq(credits - 1)
+        with m.If(self.taken & ~self.give):
+            m.d.sync += credits.eq(credits + 1)
+        # ready == (credits != 0) without waiting for the count.
+        spent = ~self.ready | ((credits == 1) & self.give)
+        m.d.sync += self.ready.eq(self.taken | ~spent)
+        return m
+
+
+class Store(wiring.Component):
+    """Keeps beats in order until ``o`` takes them; who pushes must know that there is room.
+
+    A beat pushed in cycle t is offered in cycle ``t + latency``, or in the cycle after the beat
+    before it is taken. ``o.valid`` and ``o.payload`` are registers (or a block RAM's latch).
+
+    Parameters
+    ----------
+    shape : Shape
+        Shape of a beat.
+    depth : int
+        Beats it holds, the one on ``o`` included: 2 in registers, at least 3 in a memory.
+    style : str
+        One of ``STYLES``, or "auto" for the cheapest.
+
+    Members
+    -------
+    push : In(1)
+        ``data`` is a beat to keep.
+    data : In(shape)
+    o : Out(stream)
+    """
+
+    o: stream.Interface
+
+    def __init__(self, shape, *, depth, style="auto"):
+        if depth < 2:
+            raise ValueError(f"depth must be at least 2: it is {depth}")
+        if style == "auto":
+            style = cheapest_style(depth, Shape.cast(shape).width)
+        if style not in STYLES:
+            raise ValueError(f"style must be auto, {', '.join(STYLES)}: it is {style!r}")
+        if (style == "registers") != (depth == 2):
+            raise ValueError(f"style registers is for depth 2, the others for more: "
+                             f"style is {style}, depth is {depth}")
+        if style == "srl" and depth > 65:
+            raise ValueError(f"style srl holds at most 65 beats: depth is {depth}")
+        self.depth, self.style = depth, style
+        super().__init__({"push": In(1), "data": In(shape), "o": Out(stream.Signature(shape))})
+
+    @property
+    def latency(self):
+        """Cycles from ``push`` to ``o.valid``."""
+        return 1 if self.style == "registers" else 2
+
+    def elaborate(self, platform):
+        m = Module()
+        if self.style == "registers":
+            self._registers(m)
+        else:
+            self._memory(m)
+        return m
+
+    def _registers(self, m):
+        """Offer from one register; a second one keeps the beat that comes while it is refused."""
+        o_payload = Signal.like(self.o.payload, reset_less=True)
+        spare = Signal.like(self.data, reset_less=True)
+        has_spare = Signal()
+        m.d.comb += self.o.payload.eq(o_payload)
+        with m.If(self.push):
+            m.d.sync += spare.eq(self.data)
+        with m.If(self.o.ready | ~self.o.valid):
+            m.d.sync += [
+                self.o.valid.eq(has_spare | self.push),
+                o_payload.eq(Mux(has_spare, spare, self.data)),
+                has_spare.eq(has_spare & self.push),
+            ]
+        with m.Elif(self.push):
+            m.d.sync += has_spare.eq(1)
+
+    def _memory(self, m):
+        """Offer from the read register of a memory, loaded ahead."""
+        # The beat on `o` has left the memory. Rows of LUTRAM come in powers of two anyway.
+        rows = self.depth - 1
+        rows = 1 << (rows - 1).bit_length() if rows <= 64 else rows
+        m.submodules.rows = mem = memory.Memory(
+            shape=self.data.shape(), depth=rows, init=[],
+            attrs={"ram_style": _RAM_STYLE[self.style]})
+        w_port, r_port = mem.write_port(), mem.read_port()
+
+        # No row is read in the cycle in which it is written: it counts from the cycle after.
+        count = Signal(range(self.depth))
+        some, load = Signal(), Signal()
+        m.d.comb += [
+            load.eq(some & (self.o.ready | ~self.o.valid)),
+            w_port.en.eq(self.push), w_port.data.eq(self.data),
+            r_port.en.eq(load), self.o.payload.eq(r_port.data),
+        ]
+        with m.If(self.push & ~load):
+            m.d.sync += count.eq(count + 1)
+        with m.If(load & ~self.push):
+            m.d.sync += count.eq(count - 1)
+        m.d.sync += [
+            some.eq(self.push | (some & ~(load & (count == 1)))),
+            self.o.valid.eq(load | (self.o.valid & ~self.o.ready)),
+        ]
+        for port, step in ((w_port, self.push), (r_port, load)):
+            last = Signal()
+            with m.If(step):
+                m.d.sync += port.addr.eq(Mux(last, 0, port.addr + 1))
+                if rows & (rows - 1):
+                    m.d.sync += last.eq(port.addr == rows - 2)
+
+
+class FIFO(wiring.Component):
+    """First in, first out: ``o`` gives the beats of ``i``, up to ``depth`` beats later.
+
+    Takes and gives a beat in every cycle, at any depth. ``i.ready`` and ``o.valid`` are registers:
+    ``i.ready`` is high in a cycle exactly if fewer than ``depth`` beats are held in it, and a beat
+    is held from the cycle after its transfer on ``i`` to the cycle of its transfer on ``o``.
+
+    Timing: II 1. A beat taken in cycle t is offered in cycle ``t + latency``, or in the cycle after
+    the beat before it is taken. ``latency`` is 1 for style "registers" and 2 for the others.
+
+    Parameters
+    ----------
+    shape : Shape
+        Shape of a beat (of the payload, all lanes).
+    depth : int
+        Beats it holds, at least 2.
+    style : str
+        "registers" (depth 2 only), "srl", "lutram" or "block"; "auto" takes the cheapest.
+
+    Members
+    -------
+    i : In(stream)
+    o : Out(stream)
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, shape, *, depth, style="auto"):
+        self._store = Store(shape, depth=depth, style=style)
+        self.depth, self.style = depth, self._store.style
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    @property
+    def latency(self):
+        """Cycles from a transfer on ``i`` to the first cycle in which the beat is on ``o``."""
+        return self._store.latency
+
+    @property
+    def schedule(self):
+        """One step, which takes a beat and gives it."""
+        return Schedule(np.ones(1, bool), np.ones(1, bool), self.latency, self.depth)
+
+    @property
+    def ii(self):
+        """Cycles a beat."""
+        return self.schedule.period
+
+    def model(self, x):
+        """Return ``x``."""
+        return np.asarray(x)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.store = store = self._store
+        m.submodules.credits = credits = Credits(room=self.depth)
+        wiring.connect(m, store.o, wiring.flipped(self.o))
+        m.d.comb += [
+            self.i.ready.eq(credits.ready),
+            store.push.eq(self.i.valid & self.i.ready), store.data.eq(self.i.payload),
+            credits.give.eq(store.push), credits.taken.eq(self.o.valid & self.o.ready),
+        ]
+        return m
