@@ -1,0 +1,147 @@
+"""Resources: what a layer takes of a device, from the structure that its generator lays down."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, log2
+
+from amaranth import Shape
+
+from quinnoa.rtl.shapes import is_bipolar, range_of, shape_for
+
+from .layers import Fold, Layer, MatMul, Stream, Threshold, TopK
+
+__all__ = ["Resources", "accumulator_bits", "buffer_resources", "converter_resources",
+           "layer_resources", "memory_resources"]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """LUT sites, flip-flops, block RAMs of 36 kbit, UltraRAMs and DSP slices."""
+
+    lut: int = 0
+    ff: int = 0
+    bram36: float = 0
+    uram: int = 0
+    dsp: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36,
+                         self.uram + other.uram, self.dsp + other.dsp)
+
+
+# LUT sites a bit-product, compressor tree included: XNOR-popcount of 32 to 128 products by our own
+# generator on xc7 (benchmarks/lut_per_product.py), plain adder trees elsewhere.
+LUT_PER_PRODUCT = {"xc7": 1.1, "xcup": 1.1, "ecp5": 2.6, "generic": 2.2}
+
+# Shapes of one block RAM of 18 kbit: (depth, width), UG473 table 1-7.
+BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
+
+
+@lru_cache(maxsize=None)
+def memory_resources(depth: int, width: int, style: str = "auto") -> Resources:
+    """Return what a read-only memory takes: LUT-ROM (64 x 1 a LUT6) or block RAM."""
+    lutrom = Resources(lut=0 if depth <= 1 else width * ceil(depth / 64), ff=width)
+    if style in ("lutrom", "logic") or (style == "auto" and depth <= 64):
+        return lutrom
+    # Depth times width in 18 kbit halves, the cheapest of the shapes.
+    halves = min(ceil(depth / rows) * ceil(width / bits) for rows, bits in BRAM18_SHAPES)
+    return Resources(bram36=halves / 2)
+
+
+def accumulator_bits(layer: MatMul) -> int:
+    """Return the bits of the accumulator: what the actual weights can reach."""
+    low, high = range_of(layer.i.shape)
+    positive = layer.weights.clip(min=0).sum(axis=1, dtype="int64")
+    negative = layer.weights.clip(max=0).sum(axis=1, dtype="int64")
+    least = int((positive * low + negative * high).min())
+    most = int((positive * high + negative * low).max())
+    return shape_for(least, most).width
+
+
+def _bits(shape: object) -> int:
+    return 1 if is_bipolar(shape) else Shape.cast(shape).width
+
+
+def layer_resources(layer: Layer, fold: Fold, family: str) -> Resources:
+    """Return what one layer takes in a fold, for the family "xc7", "xcup", "ecp5", "generic"."""
+    if isinstance(layer, MatMul):
+        return _matmul_resources(layer, fold, family)
+    if isinstance(layer, Threshold):
+        return _threshold_resources(layer, fold)
+    if isinstance(layer, TopK):
+        bits = _bits(layer.i.shape) + ceil(log2(max(layer.i.channels, 2)))
+        return Resources(lut=2 * layer.k * fold.pe * bits + 20, ff=2 * layer.k * fold.pe * bits)
+    raise TypeError(f"no resources known for a {layer.kind}")
+
+
+_ACCUMULATOR_BITS: dict[int, int] = {}
+
+
+def _matmul_resources(layer: MatMul, fold: Fold, family: str) -> Resources:
+    mh, mw = layer.weights.shape
+    pe, simd = fold.pe, fold.simd
+    sf, nf = ceil(mw / simd), ceil(mh / pe)
+    x_bits, w_bits, y_bits = _bits(layer.i.shape), _bits(layer.w_shape), _bits(layer.o.shape)
+    key = id(layer.weights)
+    if key not in _ACCUMULATOR_BITS:
+        _ACCUMULATOR_BITS[key] = accumulator_bits(layer)
+    acc = _ACCUMULATOR_BITS[key]
+
+    products = pe * simd * x_bits * w_bits
+    dot = ceil(products * LUT_PER_PRODUCT[family] * (0.4 if sf * nf == 1 else 1))
+    total = Resources(lut=dot, ff=dot)
+    # One LUT a bit of the accumulator; none where a vector is one beat.
+    total += Resources(lut=pe * acc if sf > 1 else 0, ff=pe * acc)
+    total += memory_resources(sf * nf, pe * simd * w_bits, fold.memory)
+    if layer.thresholds is not None:
+        # Two bits of a comparison a LUT6, and the count of N comparisons.
+        n = layer.thresholds.steps
+        total += Resources(lut=pe * (n * ceil(acc / 2) + (n - 1)), ff=pe * n)
+        total += memory_resources(nf, pe * n * acc)
+    if nf > 1:
+        # Replay buffer: RAM32M holds 32 x 6 bits in 4 LUTs.
+        total += Resources(lut=ceil(simd * x_bits / 6) * 4 * ceil(sf / 32), ff=simd * x_bits)
+    # Output FIFO: one shift-register LUT a bit; control: counters, flags, credits.
+    return total + Resources(lut=pe * y_bits + 40, ff=pe * y_bits + 50)
+
+
+def _threshold_resources(layer: Threshold, fold: Fold) -> Resources:
+    n, i_bits, o_bits = layer.thresholds.steps, _bits(layer.i.shape), _bits(layer.o.shape)
+    groups = ceil(layer.i.channels / fold.pe)
+    control = Resources(lut=fold.pe * o_bits + 20, ff=fold.pe * o_bits + 30)
+    if n > 15:
+        # Binary search: one comparison and one memory a level.
+        levels = n.bit_length()
+        lut = fold.pe * levels * ceil(i_bits / 2)
+        rows = groups if layer.thresholds.channels > 1 else 1
+        search = Resources(lut=lut, ff=fold.pe * levels * (i_bits + o_bits))
+        for level in range(levels):
+            memory = memory_resources(rows << level, i_bits)
+            for _ in range(fold.pe):
+                search += memory
+        return control + search
+    lut = fold.pe * (n * ceil(i_bits / 2) + n - 1)
+    return control + Resources(lut=lut, ff=fold.pe * n) + memory_resources(
+        groups if layer.thresholds.channels > 1 else 1, fold.pe * n * i_bits)
+
+
+def converter_resources(stream: Stream, i_lanes: int, o_lanes: int) -> Resources:
+    """Return what the width converter between two lane counts takes; nothing if they are alike."""
+    if i_lanes == o_lanes:
+        return Resources()
+    bits = _bits(stream.shape)
+    if max(i_lanes, o_lanes) % min(i_lanes, o_lanes) == 0:
+        wide = max(i_lanes, o_lanes) * bits
+        return Resources(lut=wide + 15, ff=wide + 15)
+    wide = (i_lanes + o_lanes) * bits
+    return Resources(lut=3 * wide + 30, ff=wide + 30)
+
+
+def buffer_resources(depth: int, width: int) -> Resources:
+    """Return what a FIFO takes: shift-register LUTs up to 32 deep, then LUTRAM or block RAM."""
+    if depth <= 2:
+        return Resources(lut=width + 4, ff=2 * width + 4)
+    if depth <= 64:
+        return Resources(lut=width * ceil(depth / 32) + 12, ff=width + 12)
+    memory = memory_resources(depth, width, "block")
+    return memory + Resources(lut=30, ff=30 + width)

@@ -1,0 +1,318 @@
+"""The flow: from a model file to a compiled folder, and from there through simulation."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quinnoa.errors import QuinnoaError
+
+__all__ = ["compile_network", "fold", "load", "load_folder", "simulate"]
+
+# Where nothing else is asked: a rate that small boards reach and a camera never asks.
+DEFAULT_FPS = 10_000.0
+FORMAT = 1
+
+
+def _silent(stage: str, done: int = 0, total: int = 0) -> None:
+    """Take progress and say nothing."""
+
+
+def load(path, *, input=None, top=None):
+    """Read a model; return its ``Network`` in integers.
+
+    Parameters
+    ----------
+    path : path of an ONNX file
+    input : InputType or (type, scale, offset), optional
+        Type of raw integers that enter the hardware, such as "uint8", and the affine map to what
+        the file expects: scale * integer + offset.
+    top : int, optional
+        End the hardware with the indices of the ``top`` greatest outputs.
+
+    Raises ``ModelError`` for a file that is no sound model, ``UnsupportedModel`` for one that
+    cannot be built, with every node that blocks.
+    """
+    from quinnoa.graph.lower import InputType
+    from quinnoa.graph.lower import load as load_model
+    if isinstance(input, tuple):
+        name, scale, offset = input
+        input = InputType(name, scale=scale, offset=offset)
+    return load_model(path, input=input, top=top)
+
+
+def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
+         family="generic"):
+    """Return the network folded: from a file, for frames a second, or as fast as a device holds.
+
+    Without any of them the folds are the cheapest for 10,000 frames/s.
+    """
+    from quinnoa.graph.fold import Budget, fold_for_fps, fold_from_file, fold_to_fit
+    from quinnoa.platforms.parts import part_named
+
+    if sum((fps is not None, fold_file is not None, bool(maximum))) > 1:
+        raise QuinnoaError("--fps, --fold and --max exclude one another: give one of them")
+    if not clock_mhz > 0:
+        raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0")
+    if maximum and device is None:
+        raise QuinnoaError("--max needs a device to fill: give --device PART")
+    if fold_file is not None:
+        return fold_from_file(network, Path(fold_file))
+    part = part_named(device) if device else None
+    if part is not None:
+        budget = Budget(lut=part.lut, bram36=part.bram36)
+        if maximum:
+            return fold_to_fit(network, budget, family=family)
+        return fold_for_fps(network, fps or DEFAULT_FPS, clock_mhz, family=family, budget=budget)
+    return fold_for_fps(network, DEFAULT_FPS if fps is None else fps, clock_mhz, family=family)
+
+
+def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
+                    clock_mhz=100.0, family=None, force=False,
+                    progress: Callable[..., None] = _silent) -> dict[str, Any]:
+    """Compile a network into a folder: Verilog, folds, report; return the report.
+
+    The folder appears whole or not at all. One that was there is replaced only if it is a compiled
+    folder, and only the files that were compiled; a ``fold.toml`` in it serves when nothing else
+    says how to fold.
+
+    Parameters
+    ----------
+    network : Network
+        As ``load`` returns it.
+    folder : path
+    fps, fold_file, device, maximum, clock_mhz
+        As for ``fold``.
+    family : str, optional
+        Device family; that of ``device`` by default, or else "generic".
+    force : bool
+        Write into a folder that holds other files, too.
+    progress : callable
+        Called with the name of each stage and the share done.
+    """
+    from quinnoa.graph.build import build
+    from quinnoa.graph.fold import folds_as_toml
+    from quinnoa.platforms.axistream import AxiStream
+    from quinnoa.platforms.parts import part_named
+    from quinnoa.report import refresh
+    from quinnoa.rtl.families import FAMILIES
+    from quinnoa.summary import summarise
+    from quinnoa.verilog import to_verilog
+
+    started = time.perf_counter()
+    folder = Path(folder)
+    _check_folder(folder, force)
+    if family is None:
+        family = part_named(device).family if device else "generic"
+    if family not in FAMILIES:
+        raise QuinnoaError(f"unknown family {family}; known are {', '.join(FAMILIES)}")
+    if fps is None and fold_file is None and not maximum and (folder / "fold.toml").is_file():
+        fold_file = folder / "fold.toml"
+
+    progress("folding")
+    network = fold(network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
+                   clock_mhz=clock_mhz, family=family)
+    progress("building")
+    accelerator, plan = build(network, family=FAMILIES[family])
+    top = AxiStream(accelerator, beats_in=plan.beats_in, beats_out=plan.beats_out)
+    progress("writing Verilog")
+    verilog = to_verilog(top, name=network.name)
+
+    progress("writing the report")
+    report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
+    report["seconds"] = round(time.perf_counter() - started, 3)
+    settings = _settings(network, plan, family, device, clock_mhz)
+    files = {
+        f"{network.name}.v": verilog.encode(),
+        "fold.toml": folds_as_toml(network).encode(),
+        "model.onnx": network.source,
+        "build.json": (json.dumps(settings, indent=2) + "\n").encode(),
+        "report.json": (json.dumps(report, indent=2) + "\n").encode(),
+    }
+    _install(folder, files, settings)
+    refresh(folder)
+    return report
+
+
+def _settings(network, plan, family, device, clock_mhz) -> dict[str, Any]:
+    """What ``simulate`` must know of the way a folder was compiled."""
+    return {
+        "format": FORMAT, "name": network.name, "family": family, "device": device,
+        "clock_mhz": clock_mhz, "top": network.top,
+        "input": network.input.as_dict() if network.input else None,
+        "model_sha256": hashlib.sha256(network.source).hexdigest(),
+        "beats_in": plan.beats_in, "beats_out": plan.beats_out,
+        "i_lanes": plan.i_lanes, "o_lanes": plan.o_lanes,
+    }
+
+
+def _check_folder(folder: Path, force: bool) -> None:
+    """Refuse a folder that cannot be written or that holds what is not ours."""
+    if folder.exists() and not folder.is_dir():
+        raise QuinnoaError(f"{folder} is a file, not a folder; give another name with -o")
+    if folder.is_dir():
+        files = sorted(path.name for path in folder.iterdir())
+        if files and not (folder / "build.json").is_file() and not force and files != ["fold.toml"]:
+            raise QuinnoaError(f"{folder} holds other files ({', '.join(files[:3])}"
+                               f"{', …' if len(files) > 3 else ''}) and no compiled network; "
+                               "give an empty folder with -o, or --force")
+    # The nearest folder that exists must be one we may write to.
+    home = folder
+    while not home.exists():
+        home = home.parent
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise QuinnoaError(f"{home} cannot be written to; give another folder with -o")
+
+
+def _install(folder: Path, files: dict[str, bytes], settings: dict[str, Any]) -> None:
+    """Write all files beside the folder, then move them in; build.json, which vouches, comes last.
+    """
+    created = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".compile-", dir=folder))
+    except OSError as error:
+        raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}; give another folder "
+                           "with -o") from None
+    try:
+        for name, content in files.items():
+            (staging / name).write_bytes(content)
+        old = folder / "fold.toml"
+        if old.is_file() and old.read_bytes() != files["fold.toml"]:
+            os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
+        for stale in ("build.json", "report.html", "simulation.json", "outputs.npy"):
+            (folder / stale).unlink(missing_ok=True)
+        for name in sorted(files, key=lambda name: name == "build.json"):
+            os.replace(staging / name, folder / name)
+    except OSError as error:
+        if created:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def load_folder(folder) -> tuple[Any, dict[str, Any]]:
+    """Return the folded network of a compiled folder, and the settings it was compiled with."""
+    from quinnoa.graph.fold import fold_from_file
+    from quinnoa.graph.lower import InputType
+
+    folder = Path(folder)
+    try:
+        settings = json.loads((folder / "build.json").read_text())
+        model = (folder / "model.onnx").read_bytes()
+    except (OSError, ValueError):
+        raise QuinnoaError(f"{folder} is not a compiled folder; make one with: quinnoa compile "
+                           "MODEL -o DIR") from None
+    if settings.get("format") != FORMAT:
+        raise QuinnoaError(f"{folder} was compiled by another version of quinnoa; compile again")
+    if hashlib.sha256(model).hexdigest() != settings["model_sha256"]:
+        raise QuinnoaError(f"{folder / 'model.onnx'} is not the model that was compiled; compile "
+                           "again")
+    kind = settings["input"]
+    network = load(folder / "model.onnx", input=InputType(**kind) if kind else None,
+                   top=settings["top"]).renamed(settings["name"])
+    return fold_from_file(network, folder / "fold.toml"), settings
+
+
+def _read_array(path, what: str) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise QuinnoaError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise QuinnoaError(f"{path}: not a .npy file of {what}: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise QuinnoaError(f"{path}: an archive of several arrays; {what} must be one .npy array")
+    return array
+
+
+def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=None,
+             progress: Callable[..., None] = _silent) -> dict[str, Any]:
+    """Run inputs through a compiled folder; write and return ``simulation.json``.
+
+    Parameters
+    ----------
+    folder : path of a compiled folder
+    input : path of a .npy file
+        Frames along the first axis, as the ONNX file takes them.
+    labels : path of a .npy file, optional
+        The right class of each frame.
+    level : "rtl" or "model"
+        The Verilated RTL, or the numpy model of the integers.
+    against : "onnx", optional
+        Compare the outputs with the qonnx executor of the file, too.
+    limit : int, optional
+        Only so many frames.
+    """
+    from quinnoa.report import refresh
+
+    started = time.perf_counter()
+    folder = Path(folder)
+    network, settings = load_folder(folder)
+    x = _read_array(input, "frames")
+    y = None if labels is None else _read_array(labels, "labels").reshape(-1)
+    if y is not None and len(y) != len(x):
+        raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
+    if limit is not None:
+        if limit < 1:
+            raise QuinnoaError(f"limit is {limit}, but must be at least 1")
+        x, y = x[:limit], None if y is None else y[:limit]
+    if len(x) == 0:
+        raise QuinnoaError(f"{input} has no frames")
+
+    progress("running the model")
+    codes = network.encode(x)
+    expected = network.run_integers(codes)
+    result: dict[str, Any] = {"level": level, "frames": len(x), "mismatches": 0,
+                              "cycles_per_frame": None, "latency": None, "accuracy": None}
+    if level == "model":
+        got = expected
+    elif level == "rtl":
+        got = _simulate_rtl(folder, network, settings, codes, result, progress)
+        frames = got.reshape(len(x), -1) != expected.reshape(len(x), -1)
+        result["mismatches"] = int(frames.any(axis=1).sum())
+    else:
+        raise QuinnoaError(f"unknown level {level}; the levels are model and rtl")
+    outputs = network.decode(got)
+    if against == "onnx":
+        progress("running the ONNX executor")
+        from quinnoa.graph.compare import against_executor
+        result["against_onnx"] = against_executor(network, x, outputs)
+    elif against is not None:
+        raise QuinnoaError(f"cannot compare with {against}; --against takes onnx")
+    if y is not None:
+        classes = outputs.reshape(len(x), -1)
+        if classes.shape[1] > 1 and network.top is None:
+            classes = classes.argmax(axis=1)[:, None]
+        result["accuracy"] = float(np.mean(classes[:, 0] == y))
+    result["seconds"] = round(time.perf_counter() - started, 3)
+    np.save(folder / "outputs.npy", outputs)
+    (folder / "simulation.json").write_text(json.dumps(result, indent=2) + "\n")
+    refresh(folder)
+    return result
+
+
+def _simulate_rtl(folder, network, settings, codes, result, progress) -> np.ndarray:
+    """Stream the codes through the Verilated RTL; return the integers that come out."""
+    from quinnoa.platforms.packing import pack, unpack
+    from quinnoa.sim.verilator import simulate as verilate
+
+    first, last = network.layers[0].i, network.layers[-1].o
+    frames = len(codes)
+    words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
+    progress("building and running the RTL")
+    verilog = (folder / f"{settings['name']}.v").read_text()
+    run = verilate(verilog, settings["name"], words, frames=frames,
+                   beats_in=settings["beats_in"], beats_out=settings["beats_out"])
+    result["cycles_per_frame"] = run.cycles_per_frame
+    result["latency"] = run.latency
+    return unpack(run.words, last.shape, lanes=settings["o_lanes"],
+                  elements=last.channels).reshape(frames, -1)

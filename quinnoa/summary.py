@@ -1,0 +1,103 @@
+"""Summary: the figures of a compiled network, in the form ``report.json`` fixes."""
+
+from importlib.metadata import version
+from typing import Any
+
+from amaranth import Shape
+
+from quinnoa.graph.fold import cycles
+from quinnoa.graph.layers import MatMul
+from quinnoa.graph.resources import (
+    Resources,
+    buffer_resources,
+    converter_resources,
+    layer_resources,
+)
+from quinnoa.platforms.parts import part_named
+from quinnoa.rtl.shapes import is_bipolar, range_of
+
+__all__ = ["summarise"]
+
+
+def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
+    """Return the report of a network that was planned: what ``report.json`` holds."""
+    layers, total = [], Resources()
+    vectors = 1
+    for unit in plan.units:
+        if unit.layer is not None:
+            vectors = unit.layer.i.vectors
+        entry, need = _entry(unit, vectors, family)
+        layers.append(entry)
+        total += need
+    slowest = max(layers, key=lambda layer: layer["cycles"])
+    report = {
+        "name": network.name, "model": network.model, "quinnoa": version("quinnoa"),
+        "family": family, "device": device, "clock_mhz": clock_mhz,
+        "bound_cycles": slowest["cycles"], "bottleneck": slowest["name"],
+        "cycles": plan.timing.cycles, "latency": plan.timing.latency,
+        "fps": clock_mhz * 1e6 / plan.timing.cycles,
+        "layers": layers, "totals": _as_dict(total),
+        "findings": [{"node": f.node, "op": f.op, "becomes": f.becomes, "note": f.note}
+                     for f in network.findings],
+    }
+    if device is not None:
+        part = part_named(device)
+        report["available"] = {"lut": part.lut, "ff": part.ff, "bram36": part.bram36,
+                               "uram": part.uram, "dsp": part.dsp}
+    return report
+
+
+def _as_dict(need: Resources) -> dict[str, float]:
+    return {"lut": need.lut, "ff": need.ff, "bram36": need.bram36, "uram": need.uram,
+            "dsp": need.dsp}
+
+
+def _entry(unit, vectors: int, family: str) -> tuple[dict[str, Any], Resources]:
+    """Return what the report says of one unit, and what it needs."""
+    component, layer = unit.component, unit.layer
+    entry: dict[str, Any] = {"name": unit.name, "i": _stream(component.i),
+                             "o": _stream(component.o)}
+    if layer is None and hasattr(component, "depth"):
+        need = buffer_resources(component.depth, _width(component.o))
+        entry |= {"kind": "fifo", "cycles": 0, "depth": component.depth}
+    elif layer is None:
+        need = converter_resources(
+            _Elements(component.o), component.i_lanes, component.o_lanes)
+        entry |= {"kind": "width", "cycles": component.ii * vectors,
+                  "latency": component.latency}
+    else:
+        need = layer_resources(layer, layer.fold, family)
+        entry |= {"kind": layer.kind, "cycles": cycles(layer), "pe": layer.fold.pe,
+                  "latency": component.latency, "source": layer.source}
+        if isinstance(layer, MatMul):
+            mh, mw = layer.weights.shape
+            memory = component.weight_memory
+            entry |= {"mh": mh, "mw": mw, "simd": layer.fold.simd, "fold": component.ii,
+                      "memory": memory.style, "memory_width": memory.width,
+                      "memory_depth": memory.depth, "weights": _words(layer.w_shape),
+                      "accumulator_bits": component.acc_width}
+    return entry | _as_dict(need), need
+
+
+class _Elements:
+    """The part of a ``Stream`` record that a width converter's cost depends on."""
+
+    def __init__(self, port) -> None:
+        self.shape = port.signature.payload_shape.elem_shape
+
+
+def _stream(port) -> dict[str, int]:
+    layout = port.signature.payload_shape
+    return {"lanes": layout.length, "bits": Shape.cast(layout.elem_shape).width}
+
+
+def _width(port) -> int:
+    return Shape.cast(port.signature.payload_shape).width
+
+
+def _words(shape) -> str:
+    """Name a weight's shape in words."""
+    if is_bipolar(shape):
+        return "bipolar"
+    low, high = range_of(shape)
+    return f"{Shape.cast(shape).width} bit, {low} to {high}"
