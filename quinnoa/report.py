@@ -1,27 +1,30 @@
-"""Report: what a compiled folder holds, as ``report.json``, as a page that opens offline, as tables.
+"""Report: the figures of a compiled folder, as a page that opens offline and as tables.
 
 ``report.json`` is a plain dict; ``page`` and ``show`` read it and nothing else, so a report can be
-drawn again at any time. Keys of the report:
+drawn again at any time. Its keys:
 
-=================  =================================================================================
-``name``           the accelerator: its Verilog is ``NAME.v``, its top module ``NAME``
-``model``          the model's file name
-``family``         device family the units were built for; ``device``: the part, or None
-``clock_mhz``      the clock the figures are for
-``bound_cycles``   cycles a frame of the slowest layer; ``bottleneck``: that layer's name
-``latency``        cycles from the first beat of a frame taken to its last beat offered
-``fps``            clock / bound_cycles, frames a second
-``layers``         units in the order of the stream, FIFOs and width converters included
-``totals``         ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp`` of the whole accelerator
-``available``      optional: the same resources of the device
-``findings``       optional: ``node``, ``op``, ``becomes``, ``note`` of every node of the model
-``quinnoa``        version that wrote it
-=================  =================================================================================
+``name``
+    The accelerator: its Verilog is ``NAME.v``, its top module ``NAME``.
+``model``, ``family``, ``device``
+    The model's file name; the device family the units were built for; the part, or None.
+``clock_mhz``, ``fps``
+    The clock all figures are for, and the frames a second: clock / ``bound_cycles``.
+``bound_cycles``, ``bottleneck``
+    Cycles a frame of the slowest layer, and its name.
+``latency``
+    Cycles from the first beat of a frame taken to its last beat offered.
+``layers``
+    Units in the order of the stream, FIFOs and width converters included.
+``totals``
+    ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp`` of the whole accelerator.
+``available``, ``findings``, ``quinnoa``
+    Optional: the same resources of the device; ``node``, ``op``, ``becomes``, ``note`` of every
+    node of the model; the version that wrote the report.
 
-Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``, and, where
-they apply: ``latency``; ``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of one element);
-``mh``, ``mw``, ``pe``, ``simd``; ``depth`` of a FIFO; ``memory`` (style), ``memory_width``, ``memory_depth``,
-``weights`` (their shape in words, such as "bipolar"); ``source``, the ONNX nodes it came from.
+Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``,
+and, where they apply: ``latency``; ``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of
+one element); ``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO; ``weights`` in words,
+such as "bipolar", and their ``memory`` (style), ``memory_width``, ``memory_depth``.
 """
 
 import json
@@ -30,7 +33,7 @@ from typing import Any
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["page", "read", "refresh", "show", "write"]
+__all__ = ["measured", "page", "read", "show", "refresh"]
 
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
 BRAM36_BITS = 36 * 1024          # UG473: 36 Kb a block RAM
@@ -38,20 +41,14 @@ BRAM36_BITS = 36 * 1024          # UG473: 36 Kb a block RAM
 Report = dict[str, Any]
 
 
-def write(folder: Path, report: Report) -> None:
-    """Write ``report.json`` and ``report.html`` into ``folder``."""
-    text = json.dumps(report, indent=2, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    refresh(folder)
-
-
 def refresh(folder: Path) -> None:
-    """Draw ``report.html`` again, with the measurements of ``simulation.json`` where it is there."""
+    """Draw ``report.html`` from ``report.json``, and from ``simulation.json`` where it is there."""
     text = page(*read(folder))
     try:
         (folder / "report.html").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise QuinnoaError(f"cannot write {folder / 'report.html'}: {error.strerror}") from error
+        raise QuinnoaError(f"{folder / 'report.html'} cannot be written: {error.strerror}") \
+            from None
 
 
 def read(folder: Path) -> tuple[Report, Report | None]:
@@ -85,7 +82,7 @@ def show(report: Report, simulation: Report | None = None) -> None:
     table = Table(title=Text(f"{report['name']}: {rate(report['fps'])} frames/s "
                              f"at {number(report['clock_mhz'])} MHz"), title_justify="left")
     table.add_column("layer")
-    for heading in ("MH × MW", "PE", "SIMD", "cycles", "of bound", *(RESOURCES[k] for k in used)):
+    for heading in ("MH × MW", "PE", "SIMD", "cycles", "busy", *(RESOURCES[k] for k in used)):
         table.add_column(heading, justify="right")
     for layer in report["layers"]:
         size = f"{layer['mh']} × {layer['mw']}" if layer.get("mw") else ""
@@ -137,12 +134,11 @@ def share(part: float, whole: float) -> str:
     """Return ``part`` as a percentage of ``whole``, nothing where the whole is 0."""
     if not whole:
         return ""
-    percent = 100 * part / whole
-    return f"{percent:.0f} %" if percent >= 9.95 or percent == 0 else f"{percent:.1f} %"
+    return f"{100 * part / whole:.1f}".removesuffix(".0") + " %"
 
 
-_BLANK = dict.fromkeys(["latency", "i", "o", "mh", "mw", "pe", "simd", "depth", "memory",
-                        "memory_width", "memory_depth", "weights", "source"])
+_BLANK = dict.fromkeys(["latency", "i", "o", "mh", "mw", "pe", "simd", "fold", "depth", "memory",
+                        "memory_width", "memory_depth", "weights"])
 
 
 def _used(report: Report) -> list[str]:
@@ -163,4 +159,4 @@ def _read_json(path: Path) -> Report | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise QuinnoaError(f"cannot read {path}: {error}") from error
+        raise QuinnoaError(f"{path} cannot be read: {error}") from None

@@ -1,0 +1,209 @@
+"""The command line: each command parses, calls the flow, and prints. Nothing is decided here."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from quinnoa.errors import QuinnoaError
+
+__all__ = ["main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Quantized ONNX networks to streaming FPGA accelerators.")
+
+
+class Family(StrEnum):
+    """Device families that units can be built for."""
+
+    xc7 = "xc7"
+    xcup = "xcup"
+    ecp5 = "ecp5"
+    generic = "generic"
+
+
+class Level(StrEnum):
+    """What a simulation runs: the integer model, or the Verilog."""
+
+    model = "model"
+    rtl = "rtl"
+
+
+class Reference(StrEnum):
+    """What a simulation is compared with, besides the integer model."""
+
+    onnx = "onnx"
+
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The network, an ONNX file.")]
+Compiled = Annotated[Path, typer.Argument(metavar="DIR", help="A compiled folder.")]
+Input = Annotated[str | None, typer.Option(
+    metavar="TYPE", help="Raw integers enter the hardware, such as uint8; by default floats are "
+                         "quantized on the host.")]
+InputScale = Annotated[float, typer.Option(
+    help="The model expects SCALE * integer + OFFSET.")]
+InputOffset = Annotated[float, typer.Option(help="See --input-scale.")]
+Top = Annotated[int | None, typer.Option(
+    metavar="K", min=1, help="End the hardware with the indices of the K greatest outputs.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; what a user can cause ends as one message and exit status 1."""
+    try:
+        app(args=arguments)
+    except QuinnoaError as error:
+        from rich.console import Console
+        from rich.text import Text
+        message = Text.assemble(("error: ", "bold red"), printable(str(error)))
+        Console(stderr=True).print(message, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters, which a file's names may hold, spelled out."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+        print(f"quinnoa {version('quinnoa')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def check(
+    model: Model,
+    input: Input = None,
+    input_scale: InputScale = 1.0,
+    input_offset: InputOffset = 0.0,
+    top: Top = None,
+) -> None:
+    """Show what each node of MODEL becomes, or every node that stops it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+    with _progress() as progress:
+        progress("reading the model")
+        network = _load(model, input, input_scale, input_offset, top)
+    table = Table("node", "operator", "becomes", "note")
+    for f in network.findings:
+        table.add_row(*(Text(printable(word)) for word in (f.node, f.op, f.becomes, f.note)))
+    console = Console()
+    console.print(table)
+    console.print(Text(printable(f"{network.name} can be compiled: {len(network.layers)} layers")))
+
+
+@app.command("compile")
+def compile_(
+    model: Model,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to "
+                                                                               "make.")],
+    fps: Annotated[float | None, typer.Option(
+        metavar="N", min=0, help="The cheapest folds that reach N frames a second.")] = None,
+    fold: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="The folds of a fold.toml.")] = None,
+    device: Annotated[str | None, typer.Option(
+        metavar="PART", help="The part to fit, such as xc7z020.")] = None,
+    max: Annotated[bool, typer.Option(
+        "--max", help="The fastest folds that fit --device.")] = False,
+    clock: Annotated[float, typer.Option(metavar="MHZ", min=0.001, help="The clock.")] = 100.0,
+    input: Input = None,
+    input_scale: InputScale = 1.0,
+    input_offset: InputOffset = 0.0,
+    top: Top = None,
+    family: Annotated[Family | None, typer.Option(
+        help="The device family to build for; that of --device by default, or else generic.")] =
+        None,
+    force: Annotated[bool, typer.Option(
+        "--force", help="Replace what DIR holds.")] = False,
+) -> None:
+    """Compile MODEL to Verilog and a report, in DIR."""
+    if max and device is None:
+        raise typer.BadParameter("needs --device PART", param_hint="--max")
+    if sum((fps is not None, fold is not None, max)) > 1:
+        raise typer.BadParameter("only one of --fps, --fold and --max sets the folds",
+                                 param_hint="--fps, --fold, --max")
+    from quinnoa.flow import compile_network
+    from quinnoa.report import show
+    with _progress() as progress:
+        progress("reading the model")
+        network = _load(model, input, input_scale, input_offset, top)
+        report = compile_network(
+            network, output, fps=fps, fold_file=fold, device=device, maximum=max,
+            clock_mhz=clock, family=family and family.value, force=force, progress=progress)
+    show(report)
+    print(f"{output / 'report.html'} shows it whole")
+
+
+@app.command()
+def simulate(
+    folder: Compiled,
+    input: Annotated[Path, typer.Option(metavar="X.npy", help="Frames, as the model takes them.")],
+    labels: Annotated[Path | None, typer.Option(
+        metavar="Y.npy", help="A class for each frame, for the accuracy.")] = None,
+    level: Annotated[Level, typer.Option(help="The Verilog, or the integer model.")] = Level.rtl,
+    against: Annotated[Reference | None, typer.Option(
+        help="Compare with the ONNX file's own execution too.")] = None,
+    limit: Annotated[int | None, typer.Option(
+        metavar="N", min=1, help="Only the first N frames.")] = None,
+) -> None:
+    """Run frames through a compiled folder and compare them with the integer model."""
+    from quinnoa.flow import simulate
+    from quinnoa.report import measured
+    with _progress() as progress:
+        result = simulate(folder, input=input, labels=labels, level=level.value,
+                          against=against and against.value, limit=limit, progress=progress)
+    print(measured(result))
+    if result["mismatches"]:
+        raise QuinnoaError(f"{result['mismatches']} of {result['frames']} frames differ from the "
+                           f"integer model")
+
+
+@app.command()
+def report(folder: Compiled) -> None:
+    """Draw DIR's report.html again and print its tables."""
+    from quinnoa.report import read, show, refresh
+    refresh(folder)
+    show(*read(folder))
+    print(f"{folder / 'report.html'} shows it whole")
+
+
+def _load(model: Path, input: str | None, scale: float, offset: float, top: int | None) -> Any:
+    """Load a model whose input, where ``input`` names a type, are integers scaled so."""
+    if input is None and (scale, offset) != (1.0, 0.0):
+        raise typer.BadParameter("needs --input TYPE", param_hint="--input-scale, --input-offset")
+    from quinnoa.flow import load
+    return load(model, input=input and (input, scale, offset), top=top)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[..., None]]:
+    """Yield ``progress(stage, done=0, total=0)``, which shows on a terminal where a command is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    console = Console(stderr=True)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(),
+                  TimeElapsedColumn(), console=console, transient=True,
+                  disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def progress(stage: str, done: int = 0, total: int = 0) -> None:
+            bar.update(task, description=stage, completed=done, total=total or None)
+
+        yield progress
+
+
+if __name__ == "__main__":
+    main()
