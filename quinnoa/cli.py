@@ -69,8 +69,8 @@ def printable(text: str) -> str:
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-        print(f"quinnoa {version('quinnoa')}")
+        from quinnoa import __version__
+        print(f"quinnoa {__version__}")
         raise typer.Exit
 
 
@@ -174,7 +174,7 @@ def simulate(
 @app.command()
 def report(folder: Compiled) -> None:
     """Draw DIR's report.html again and print its tables."""
-    from quinnoa.report import read, show, refresh
+    from quinnoa.report import read, refresh, show
     refresh(folder)
     show(*read(folder))
     print(f"{folder / 'report.html'} shows it whole")

@@ -33,7 +33,7 @@ from typing import Any
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["measured", "page", "read", "show", "refresh"]
+__all__ = ["measured", "page", "read", "refresh", "show"]
 
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
 BRAM36_BITS = 36 * 1024          # UG473: 36 Kb a block RAM

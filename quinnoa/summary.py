@@ -1,10 +1,11 @@
 """Summary: the figures of a compiled network, in the form ``report.json`` fixes."""
 
-from importlib.metadata import version
+
 from typing import Any
 
 from amaranth import Shape
 
+from quinnoa import __version__
 from quinnoa.graph.fold import cycles
 from quinnoa.graph.layers import MatMul
 from quinnoa.graph.resources import (
@@ -31,7 +32,7 @@ def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
         total += need
     slowest = max(layers, key=lambda layer: layer["cycles"])
     report = {
-        "name": network.name, "model": network.model, "quinnoa": version("quinnoa"),
+        "name": network.name, "model": network.model, "quinnoa": __version__,
         "family": family, "device": device, "clock_mhz": clock_mhz,
         "bound_cycles": slowest["cycles"], "bottleneck": slowest["name"],
         "cycles": plan.timing.cycles, "latency": plan.timing.latency,
