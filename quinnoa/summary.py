@@ -1,6 +1,5 @@
 """Summary: the figures of a compiled network, in the form ``report.json`` fixes."""
 
-
 from typing import Any
 
 from amaranth import Shape

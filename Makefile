@@ -1,0 +1,49 @@
+# `make demo` takes a trained network to Verilog and runs digits through it; `make test` passes the
+# tests. Both lay what they need in .venv, the first time only.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MNIST := examples/mnist
+DEMO := build/demo
+
+.PHONY: demo test typings system clean
+
+demo: $(VENV)/installed
+	$(BIN)/quinnoa compile $(MNIST)/tfc_w1a1.onnx -o $(DEMO) --fold $(MNIST)/tfc_fold.toml \
+		--family xc7 --top 1
+	$(BIN)/quinnoa simulate $(DEMO) --input $(MNIST)/digits.npy --labels $(MNIST)/labels.npy
+	@echo "$(CURDIR)/$(DEMO)/report.html shows it whole"
+
+test: $(VENV)/installed-dev typings
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+$(VENV)/installed: pyproject.toml | system
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# What pip cannot bring.
+system:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is missing; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@missing=; \
+	for tool in g++ make perl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	test -z "$$missing" || \
+		{ echo "missing:$$missing (Debian, Ubuntu: apt-get install$$missing)" >&2; exit 1; }
+
+# The links by which mypy finds the folders under one name.
+typings:
+	@rm -rf typings && mkdir -p typings/quinnoa
+	@for file in quinnoa/*.py quinnoa/py.typed; do ln -s ../../$$file typings/quinnoa/; done
+	@for folder in rtl graph platforms sim; do ln -s ../../$$folder typings/quinnoa/; done
+
+clean:
+	rm -rf build dist typings .mypy_cache .pytest_cache .ruff_cache sim_build
