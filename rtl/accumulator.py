@@ -13,8 +13,9 @@ __all__ = ["Accumulator"]
 class Accumulator(wiring.Component):
     """Accumulator: adds up the raw sums of ``Dot`` over the beats of a row.
 
-    Every cycle takes a beat. Where ``first`` is set the beat starts a sum, of ``init`` if there is
-    one, else of 0, and what was summed before is dropped.
+    Every cycle takes a beat, but for those in which ``hold`` is set: they leave the sum as it is.
+    Where ``first`` is set the beat starts a sum, of ``init`` if there is one, else of 0, and what
+    was summed before is dropped.
 
     Timing: ``y`` shows the sum up to and with a beat ``latency`` cycles after the beat; no valid,
     no reset, so before the first ``first`` it shows anything.
@@ -30,9 +31,10 @@ class Accumulator(wiring.Component):
     -------
     x, w : In
         As ``Dot`` has them.
-    first : In(1)
+    first, hold : In(1)
     init : In(width)
-        Start of the sum, taken with ``first``. Only if ``init``.
+        Start of the sum, taken ``init_latency`` cycles after its ``first``: that saves the
+        registers to keep it until then. Only if ``init``.
     y : Out(width)
     """
 
@@ -41,7 +43,7 @@ class Accumulator(wiring.Component):
         self.has_init = init
         members = self.dot.signature.members
         super().__init__({
-            "x": members["x"], "w": members["w"], "first": In(1),
+            "x": members["x"], "w": members["w"], "first": In(1), "hold": In(1),
             **({"init": In(width)} if init else {}),
             "y": Out(width),
         })
@@ -50,6 +52,11 @@ class Accumulator(wiring.Component):
     def latency(self):
         """Cycles from a beat to the sum with it."""
         return self.dot.latency + 1
+
+    @property
+    def init_latency(self):
+        """Cycles from a ``first`` to its ``init``."""
+        return self.dot.latency
 
     @property
     def scale(self):
@@ -71,14 +78,15 @@ class Accumulator(wiring.Component):
         # What goes with the beat waits until its raw sum is there.
         def delayed(value):
             for _ in range(dot.latency):
-                held = Signal.like(value, reset_less=True)
+                held = Signal(reset_less=True)
                 m.d.sync += held.eq(value)
                 value = held
             return value
 
         # y = (init if first else y) + raw
         y = Signal.like(self.y, reset_less=True)
-        start = delayed(self.init) if self.has_init else 0
-        m.d.sync += y.eq(Mux(delayed(self.first), start, y) + dot.y)
+        start = self.init if self.has_init else 0
+        with m.If(~delayed(self.hold)):
+            m.d.sync += y.eq(Mux(delayed(self.first), start, y) + dot.y)
         m.d.comb += self.y.eq(y)
         return m
