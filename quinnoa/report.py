@@ -111,7 +111,7 @@ def measured(simulation: Report) -> str:
     if simulation.get("latency") is not None:
         parts.append(f"latency {number(simulation['latency'])} cycles")
     if simulation.get("accuracy") is not None:
-        parts.append(f"accuracy {simulation['accuracy']:.2%}")
+        parts.append(f"accuracy {100 * simulation['accuracy']:.2f} %")
     return ", ".join(parts) + f", in {simulation['seconds']:.1f} s"
 
 
