@@ -65,12 +65,12 @@ def page(report: Report, simulation: Report | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "rate": rate, "share": share}
+    environment.filters |= {"duration": duration, "number": number, "rate": rate, "share": share}
     layers = [{**_BLANK, **layer} for layer in report["layers"]]
     return environment.get_template("report.html").render(
         r=report, s=simulation, layers=layers, resources=RESOURCES, used=_used(report),
         memories=[layer | {"fill": _fill(layer)} for layer in layers if layer["memory_depth"]],
-        microseconds=lambda cycles: cycles / report["clock_mhz"])
+        seconds=lambda cycles: cycles / report["clock_mhz"] / 1e6)
 
 
 def show(report: Report, simulation: Report | None = None) -> None:
@@ -95,7 +95,7 @@ def show(report: Report, simulation: Report | None = None) -> None:
     console = Console()
     console.print(table)
     console.print(Text(f"latency {number(report['latency'])} cycles, "
-                       f"{number(report['latency'] / report['clock_mhz'])} µs"))
+                       f"{duration(report['latency'] / report['clock_mhz'] / 1e6)}"))
     if simulation:
         console.print(Text(measured(simulation)))
 
@@ -128,6 +128,13 @@ def rate(value: float) -> str:
     if value >= 1e6:
         return f"{number(value / 1e6)} M"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time with three digits or more: 0.64 µs, 6.99 ms, 1.5 s."""
+    unit, scale = next(((u, s) for u, s in (("µs", 1e6), ("ms", 1e3)) if seconds * s < 1000),
+                       ("s", 1))
+    return f"{number(seconds * scale)} {unit}"
 
 
 def share(part: float, whole: float) -> str:

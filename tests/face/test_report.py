@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from quinnoa.errors import QuinnoaError
-from quinnoa.report import measured, page, rate, read, refresh, share, show
+from quinnoa.report import duration, measured, page, rate, read, refresh, share, show
 
 HOSTILE = "<script>alert('x')</script>"
 SIMULATION = {"level": "rtl", "frames": 1000, "mismatches": 0, "cycles_per_frame": 64,
@@ -162,6 +162,12 @@ def test_a_measurement_of_the_model_has_no_cycles():
     (1562500, "1.56 M"), (97656.25, "97,656"), (100, "100"), (12.5, "12.5"), (0.25, "0.25")])
 def test_rates_are_short(value, text):
     assert rate(value) == text
+
+
+@pytest.mark.parametrize("seconds, text", [
+    (0.64e-6, "0.64 µs"), (999e-6, "999 µs"), (6.98673e-3, "6.99 ms"), (1.5, "1.5 s")])
+def test_durations_are_short(seconds, text):
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("part, whole, text", [
