@@ -160,8 +160,10 @@ def mlp(widths, *, w_bits, a_bits, i_bits=None, seed=0, per_channel=True, negati
         last = layer == len(widths) - 2
         weights, w_scale = draw.weights(mw, mh, w_bits, per_channel=per_channel)
         x = graph.node("MatMul", x, graph.quant(weights, w_scale, w_bits, narrow=narrow))
-        # The spread of an accumulator: sqrt(MW) * typical weight * typical input.
-        spread = sqrt(mw) * typical(w_bits) * typical(bits, unsigned=relu)
+        # The spread of an accumulator: the length of a row's weights * a typical input.
+        counts = np.clip(np.round(weights / w_scale), -2 ** (w_bits - 1), 2 ** (w_bits - 1))
+        length = sqrt(mw) if w_bits == 1 else np.linalg.norm(counts, axis=0).mean()
+        spread = length * typical(bits, unsigned=relu)
         step = np.broadcast_to(w_scale * scale, (1, mh))[0]
         if bias:
             x = graph.node("Add", x, draw.around_zero(spread / 4, 1, (1, mh)) * step)
