@@ -5,7 +5,6 @@ import pytest
 
 from tests.models import NID, TFC, inputs, mlp, multithreshold_mlp, reference
 
-
 # Behind a ReLU a bipolar quantizer gives +1 alone.
 CASES = [(bits, options) for options in ({}, {"bn": False, "bias": True}, {"relu": True})
          for bits in range(2 if "relu" in options else 1, 9)]
