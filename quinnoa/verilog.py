@@ -1,7 +1,9 @@
 """From an Amaranth component to Verilog, by Yosys as a Python module; the same bytes every time."""
 
+import gc
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from amaranth.back import rtlil
@@ -38,6 +40,21 @@ def _yosys():
     return libyosys
 
 
+@contextmanager
+def _no_collection():
+    """Leave garbage alone: Amaranth makes an object a bit, and looking them through takes longer.
+
+    Converting a network of 2.9 Mbit of weights takes 10.5 s with it, 4.4 s without.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def to_rtlil(component, *, name):
     """Return ``component`` as RTLIL text: module ``name``, ports ``i_valid``, ``i_ready``, etc.
 
@@ -52,7 +69,8 @@ def to_rtlil(component, *, name):
         if port in ports:
             raise ValueError(f"two ports of {name} would be named {port}")
         ports[port] = Value.cast(value), _DIRECTION[member.flow]
-    text = rtlil.convert(component, name=name, ports=ports, emit_src=False)
+    with _no_collection():
+        text = rtlil.convert(component, name=name, ports=ports, emit_src=False)
     return _FIELD_CONNECT.sub("", _FIELD_WIRE.sub("", text))
 
 

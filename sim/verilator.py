@@ -243,7 +243,7 @@ def build(verilog: str, top: str, folder: Path, *, optimize: int = 1) -> Model:
     folder : Path
         Where to build; it must exist.
     optimize : int
-        Level of the C++ compiler: 1 builds fast, 3 runs fast.
+        Level of the C++ compiler. Higher ones build longer and hardly run faster.
     """
     started = time.perf_counter()
     bytes_in, bytes_out = (_bytes_of(f"{side}_axis_tdata", verilog, top) for side in "sm")
@@ -273,7 +273,7 @@ def build(verilog: str, top: str, folder: Path, *, optimize: int = 1) -> Model:
 
 
 def simulate(verilog: str, top: str, words: np.ndarray, *, frames: int, beats_in: int,
-             beats_out: int, optimize: int | None = None, **options) -> Result:
+             beats_out: int, **options) -> Result:
     """Build the model of ``top`` in a scratch folder and stream ``words`` through it.
 
     Parameters
@@ -282,11 +282,7 @@ def simulate(verilog: str, top: str, words: np.ndarray, *, frames: int, beats_in
         As ``build`` takes them.
     words, frames, beats_in, beats_out, **options
         As ``Model.run`` takes them.
-    optimize : int, optional
-        As ``build`` takes it; without it, by the length of the run.
     """
-    if optimize is None:
-        optimize = 3 if frames * max(beats_in, beats_out) > 50_000 else 1
     with tempfile.TemporaryDirectory() as folder:
-        model = build(verilog, top, Path(folder), optimize=optimize)
+        model = build(verilog, top, Path(folder))
         return model.run(words, frames=frames, beats_in=beats_in, beats_out=beats_out, **options)
