@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Accumulator: the sums of a dot product's beats, one beat a cycle, free-running."""
 
 from amaranth import Module, Mux, Signal
@@ -86,7 +87,8 @@ class Accumulator(wiring.Component):
         # y = (init if first else y) + raw
         y = Signal.like(self.y, reset_less=True)
         start = self.init if self.has_init else 0
-        with m.If(~delayed(self.hold)):
-            m.d.sync += y.eq(Mux(delayed(self.first), start, y) + dot.y)
+        first, hold = delayed(self.first), delayed(self.hold)
+        with m.If(~hold):
+            m.d.sync += y.eq(Mux(first, start, y) + dot.y)
         m.d.comb += self.y.eq(y)
         return m
