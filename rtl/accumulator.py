@@ -1,12 +1,14 @@
 # amaranth: UnusedElaboratable=no
 """Accumulator: the sums of a dot product's beats, one beat a cycle, free-running."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth import C, Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .dot import Dot
+from .compressor import accumulate_plan, sum_plan
 from .families import GENERIC
+from .plain import plain_latency, plain_sum
+from .raw import RawSum
 
 __all__ = ["Accumulator"]
 
@@ -40,11 +42,14 @@ class Accumulator(wiring.Component):
     """
 
     def __init__(self, *, simd, x_shape, w_shape, width, family=GENERIC, init=False):
-        self.dot = Dot(simd=simd, x_shape=x_shape, w_shape=w_shape, width=width, family=family)
-        self.has_init = init
-        members = self.dot.signature.members
+        if width < 1:
+            raise ValueError(f"width must be at least 1: it is {width}")
+        self.raw = RawSum(simd, x_shape, w_shape, inverts=family.lut6)
+        self.simd, self.width, self.family, self.has_init = simd, width, family, init
         super().__init__({
-            "x": members["x"], "w": members["w"], "first": In(1), "hold": In(1),
+            "x": In(data.ArrayLayout(self.raw.x_shape, simd)),
+            "w": In(data.ArrayLayout(self.raw.w_shape, simd)),
+            "first": In(1), "hold": In(1),
             **({"init": In(width)} if init else {}),
             "y": Out(width),
         })
@@ -52,43 +57,58 @@ class Accumulator(wiring.Component):
     @property
     def latency(self):
         """Cycles from a beat to the sum with it."""
-        return self.dot.latency + 1
+        return self.init_latency + 1
 
     @property
     def init_latency(self):
         """Cycles from a ``first`` to its ``init``."""
-        return self.dot.latency
+        if self.family.lut6:
+            return self._plans()[0].latency
+        return plain_latency(self.simd, self.raw.x_shape, self.raw.w_shape)
 
     @property
     def scale(self):
         """``Dot.scale``."""
-        return self.dot.scale
+        return self.raw.scale
 
     def offset(self, weights):
         """``Dot.offset``."""
-        return self.dot.offset(weights)
+        return self.raw.offset(weights)
+
+    def _plans(self):
+        """Return the plans of the rows and of their accumulation, of one row or two."""
+        plans = [sum_plan(self.simd, self.raw.x_shape, self.raw.w_shape, self.width, rows)
+                 for rows in (1, 2)]
+        return min(
+            ((rows, accumulate_plan(rows.heights, self.width, self.has_init)) for rows in plans),
+            key=lambda pair: (pair[0].sites + pair[1].sites, pair[0].latency))
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.dot = dot = self.dot
-        m.d.comb += [
-            dot.x.eq(self.x),
-            dot.w.eq(self.w),
-        ]
 
         # What goes with the beat waits until its raw sum is there.
         def delayed(value):
-            for _ in range(dot.latency):
+            for _ in range(self.init_latency):
                 held = Signal(reset_less=True)
                 m.d.sync += held.eq(value)
                 value = held
             return value
 
-        # y = (init if first else y) + raw
+        # y' = (init if first else y) + raw
         y = Signal.like(self.y, reset_less=True)
-        start = self.init if self.has_init else 0
-        first, hold = delayed(self.first), delayed(self.hold)
-        with m.If(~hold):
-            m.d.sync += y.eq(Mux(first, start, y) + dot.y)
+        following = Signal.like(y)
+        first, start = delayed(self.first), self.init if self.has_init else C(0, self.width)
+        if self.family.lut6:
+            rows, accumulate = self._plans()
+            columns = rows.lay(m, [*self.x.as_value(), *self.w.as_value()], family=self.family)
+            operands = Cat(bit for column in columns for bit in column)
+            bits = [*operands, *y, first, *(start if self.has_init else ())]
+            columns = accumulate.lay(m, bits, family=self.family, registers=False)
+            m.d.comb += following.eq(Cat(bit for bit, in columns))
+        else:
+            raw = plain_sum(m, self.x, self.w, self.raw.x_shape, self.raw.w_shape, self.width)
+            m.d.comb += following.eq(Mux(first, start, y) + raw)
+        with m.If(~delayed(self.hold)):
+            m.d.sync += y.eq(following)
         m.d.comb += self.y.eq(y)
         return m

@@ -1,0 +1,348 @@
+"""Compressor trees: bit heaps to a sum, as a plan of LUT6, LUT6_2 and carry-chain primitives."""
+
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from .plan import ZERO, Carry, Lut, Plan
+from .raw import bit_weights
+from .shapes import is_bipolar
+
+__all__ = ["Term", "accumulate_plan", "dot_heap", "sum_plan"]
+
+# Truth tables of terms, index bit 0 the first net: one net; two; (sum, first); (sum, start, first).
+ONLY, AND, NAND, XNOR, XOR = 0b10, 0b1000, 0b0111, 0b1001, 0b0110
+GATED, STARTED = 0b0010, 0b11001010
+
+
+@dataclass(frozen=True)
+class Term:
+    """One bit of a heap: a function of one or two nets, the first net being bit 0 of its index."""
+
+    nets: tuple[int, ...]
+    table: int = ONLY
+
+
+# Functions of the number of ones among the terms (the first list of them, then the second).
+def _parity(a, b):
+    return (a + b) & 1
+
+
+def _half(a, b):
+    return a >> 1 & 1
+
+
+def _one(a, b):
+    return (a >> 1) + b == 1
+
+
+def _two(a, b):
+    return (a >> 1) + b == 2
+
+
+def _first(a, b):
+    return a
+
+
+def _second(a, b):
+    return b
+
+
+@cache
+def _table(function, places, tables, split, size):
+    """Return the truth table of ``function`` over terms at ``places`` of ``size`` inputs."""
+    init = 0
+    for index in range(2 ** size):
+        ones = [table >> sum((index >> p & 1) << k for k, p in enumerate(place)) & 1
+                for place, table in zip(places, tables, strict=True)]
+        init |= int(function(sum(ones[:split]), sum(ones[split:]))) << index
+    return init
+
+
+class _Builder:
+    """Lays primitives of one stage after another into a plan."""
+
+    def __init__(self, inputs):
+        self.plan = Plan(inputs, nets=2 + inputs)
+
+    def stage(self):
+        self.plan.stages.append([])
+
+    def net(self):
+        self.plan.nets += 1
+        return self.plan.nets - 1
+
+    def add(self, primitive):
+        self.plan.stages[-1].append(primitive)
+
+    def lut(self, functions, a, b=()):
+        """Lay one site with one or two functions of the terms ``a`` and ``b``; return its nets."""
+        terms = [*a, *b]
+        inputs = tuple(dict.fromkeys(n for t in terms for n in t.nets))
+        size = 5 if len(functions) == 2 else 6
+        assert len(inputs) <= size, f"{len(inputs)} inputs do not fit a LUT of {size}"
+        places = tuple(tuple(inputs.index(n) for n in t.nets) for t in terms)
+        o6, *o5 = (_table(f, places, tuple(t.table for t in terms), len(a), size)
+                   for f in functions)
+        if not o5:
+            self.add(Lut(inputs, o6, o := self.net()))
+            return (o,)
+        self.add(Lut(inputs, o6 << 32 | o5[0], o := self.net(), low := self.net()))
+        return o, low
+
+    def chain(self, s, di, ci, carry_out):
+        o = tuple(self.net() for _ in s)
+        co = self.net() if carry_out else None
+        self.add(Carry(tuple(s), tuple(di), ci, o, co))
+        return [*o, co] if carry_out else [*o]
+
+
+def _inputs(terms):
+    return len({n for t in terms for n in t.nets})
+
+
+def _first_level(builder, columns, rng):
+    """Form the terms and count them by threes and twos, two inputs each: 3 in two sites."""
+    builder.stage()
+    following = [[] for _ in range(len(columns) + 1)]
+    single = []
+    for k, terms in enumerate(columns):
+        terms = list(terms)
+        pairs = 2 if len(terms) % 3 == 1 and len(terms) > 3 and rng.random() < 0.5 else 0
+        while terms:
+            n = 2 if pairs else 3
+            pairs -= bool(pairs)
+            group, terms = terms[:n], terms[n:]
+            if len(group) == 3:
+                nets = [*builder.lut([_parity], group), *builder.lut([_half], group)]
+            elif len(group) == 2:
+                nets = builder.lut([_parity, _half], group)
+            else:
+                single.append((k, group[0]))
+                continue
+            for j, net in enumerate(nets):
+                following[k + j].append(Term((net,)))
+    while single:
+        (k, a), *other = single[:2]
+        nets = builder.lut([_first, _second], [a], [other[0][1]]) if other else \
+            builder.lut([_first], [a])
+        for (column, _), net in zip(single[:2], nets, strict=True):
+            following[column].append(Term((net,)))
+        single = single[2:]
+    return following
+
+
+def _atoms(heights, k, rng):
+    """Yield the atoms of a chain from column ``k`` up: (bits, bits one higher, places, carry in).
+
+    A place is a LUT and a bit of the chain. Two places take 6 bits of a column, or 4 and 1 of the
+    column above; the first atom takes one more as carry in where its LUT leaves the input free.
+    """
+    start = k
+    while k < len(heights):
+        h, g = heights[k], heights[k + 1] if k + 1 < len(heights) else 0
+        first = k == start
+        if h >= 6 and not (first and g and rng.random() < 0.15):
+            yield k, 6, 0, 2, False
+        elif h >= 5 and first and g:
+            yield k, 5, 1, 2, True
+        elif h >= 4:
+            yield k, *((4, 1) if g else (min(h, 5), 0)), 2, False
+        elif h == 3 and first:
+            yield k, 3, 0, 1, True
+            k -= 1
+        elif h == 3 and g and rng.random() < 0.7:
+            yield k, 3, 1, 2, False
+        elif h >= 1:
+            yield k, min(h, 2), 0, 1, False
+            k -= 1
+        else:
+            return
+        k += 2
+
+
+def _best_chain(heights, excess, threshold, rng):
+    """Return the chain that removes most bits a site, as (worth, atoms); None if none will do."""
+    best = None
+    for start in range(len(heights)):
+        if heights[start] < 2:
+            continue
+        atoms, bits, places, high, useful = [], 0, 0, 0, False
+        for atom in _atoms(heights, start, rng):
+            k, low, up, size, _ = atom
+            atoms.append(atom)
+            bits, places = bits + low + up, places + size
+            high += (low << (k - start)) + (up << (k - start + 1))
+            useful |= k in excess or (up > 0 and k + 1 in excess)
+            removed = bits - max(places, high.bit_length())
+            worth = removed / places + 0.01 * places + 0.02 * rng.random()
+            if useful and removed / places >= threshold and (best is None or worth > best[0]):
+                best = worth, tuple(atoms), high
+    return best
+
+
+def _lay_chain(builder, atoms, high, columns, following):
+    """Take the bits of ``atoms`` from ``columns`` and lay them as one carry chain."""
+    start = atoms[0][0]
+    s, di, ci = [], [], ZERO
+    for k, low, up, size, carry_in in atoms:
+        a = [columns[k].pop() for _ in range(low)]
+        b = [columns[k + 1].pop() for _ in range(up)]
+        if carry_in:
+            # The bypass that feeds the chain's start cannot feed its first place as well.
+            ci, = a.pop().nets
+            nets = builder.lut([_parity, _second], a[:-1], a[-1:])
+        else:
+            nets = *builder.lut([_parity], a), a[-1].nets[0] if len(a) > 1 else ZERO
+        s.append(nets[0])
+        di.append(nets[1])
+        if size == 2:
+            rest = a[:-1]
+            if len(rest) // 2 + up > 1:
+                nets = builder.lut([_one, _two], rest, b)
+            else:
+                nets = *builder.lut([_one], rest, b), ZERO
+            s.append(nets[0])
+            di.append(nets[1])
+    for j, net in enumerate(builder.chain(s, di, ci, high.bit_length() > len(s))):
+        following[start + j].append(Term((net,)))
+
+
+def _level(builder, columns, limit, threshold, rng):
+    """Compress once: chains of at least ``threshold`` while a column is higher than ``limit``."""
+    builder.stage()
+    columns = [list(column) for column in columns]
+    following = [[] for _ in range(len(columns) + 2)]
+    laid = False
+    while True:
+        heights = [len(column) for column in columns]
+        excess = {k for k, h in enumerate(heights) if h + len(following[k]) > limit}
+        if not excess:
+            break
+        best = _best_chain(heights, excess, threshold, rng)
+        if best is None and not laid:
+            best = _best_chain(heights, excess, 0.01, rng)
+        if best is None:
+            break
+        _, atoms, high = best
+        _lay_chain(builder, atoms, high, columns, following)
+        laid = True
+    for k, column in enumerate(columns):
+        following[k] += column
+    while not following[-1]:
+        following.pop()
+    return following
+
+
+def _final(builder, columns, width):
+    """Add up to three terms a column in one carry chain; return the nets of the sum.
+
+    Where a column has three, its majority goes on to the next column: the ternary adder.
+    """
+    high = sum(len(column) << k for k, column in enumerate(columns))
+    width = min(width, high.bit_length())
+    start = next((k for k, c in enumerate(columns)
+                  if len(c) > 1 or any(len(t.nets) > 1 for t in c)), width)
+    low = [c[0].nets[0] if c else ZERO for c in columns[:start]]
+    if start >= width:
+        return low[:width]
+    s, di, ci, majority = [], [], ZERO, None
+    for k in range(start, width):
+        terms = list(columns[k]) if k < len(columns) else []
+        raw = [t for t in terms if len(t.nets) == 1]
+        if k == start and len(terms) == 3:
+            # The third goes in as the carry; then the LUT must feed the first place as well.
+            ci, = raw[1].nets
+            nets = builder.lut([_parity, _second], [t for t in terms if t not in raw[:2]], raw[:1])
+            s.append(nets[0])
+            di.append(nets[1])
+            continue
+        carried = [Term((majority,))] if majority is not None else []
+        # a + b + c + majority: the last bypasses the LUT; without one, a bit of the column does.
+        bypass = majority if majority is not None else raw[-1].nets[0] if raw else ZERO
+        split = len(terms) - (majority is None and bool(raw))
+        if split >= 2 and k < width - 1:
+            left = terms if majority is not None else [t for t in terms if t is not raw[-1]]
+            other = carried or raw[-1:]
+            if _inputs([*left, *other]) <= 5:
+                nets = builder.lut([_parity, _half], left, other)
+            else:
+                nets = *builder.lut([_parity], left, other), *builder.lut([_half], left)
+            majority = nets[1]
+        else:
+            nets = builder.lut([_parity], [*terms, *carried])
+            majority = None
+        s.append(nets[0])
+        di.append(bypass)
+    return low + builder.chain(s, di, ci, False)
+
+
+def dot_heap(simd, x_shape, w_shape, width):
+    """Return the heap of a dot product: the terms of every column below ``2**width``.
+
+    Net ``2 + c*bx + i`` is bit i of x in lane c, and w follows x likewise. Bits of negative weight
+    are inverted, as ``RawSum`` says.
+    """
+    weights = bit_weights(x_shape, w_shape)
+    bw = 1 if is_bipolar(w_shape) else w_shape.width
+    bx = len(weights) // bw
+    straight, inverted = (XNOR, XOR) if is_bipolar(w_shape) else (AND, NAND)
+    columns = [[] for _ in range(min(bx + bw - 1, width))]
+    for n, (k, negative) in enumerate(weights):
+        i, j = divmod(n, bw)
+        if k < width:
+            columns[k] += [Term((2 + c * bx + i, 2 + simd * bx + c * bw + j),
+                                inverted if negative else straight) for c in range(simd)]
+    return columns
+
+
+@cache
+def sum_plan(simd, x_shape, w_shape, width, rows=1):
+    """Plan the dot product of ``dot_heap`` down to ``rows`` bits a column, 1 or 2, modulo 2**width.
+
+    The best of some dozens of trees, found by chance from a fixed seed: fewest sites, then fewest
+    stages.
+    """
+    heap = dot_heap(simd, x_shape, w_shape, width)
+    bits = sum(map(len, heap))
+    tries = range(max(4, min(240, 16000 // bits)))
+    plans = (_try_plan(seed, heap, width, rows) for seed in tries)
+    return min(plans, key=lambda plan: (plan.sites, plan.latency))
+
+
+def _try_plan(seed, heap, width, rows):
+    rng = Random(seed)
+    threshold = rng.choice((0.5, 1.0, 1.2, 1.3, 1.5))
+    limit = rows if rows > 1 else rng.choice((2, 3))
+    builder = _Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
+    columns = _first_level(builder, heap, rng)[:width]
+    while max(map(len, columns)) > limit:
+        columns = _level(builder, columns, limit, threshold, rng)[:width]
+    if rows == 1:
+        builder.stage()
+        columns = [[Term((net,))] for net in _final(builder, columns, width)]
+    while not columns[-1]:
+        columns.pop()
+    builder.plan.outputs = [[t.nets[0] for t in column] for column in columns]
+    return builder.plan
+
+
+@cache
+def accumulate_plan(heights, width, init):
+    """Plan ``sum' = (init if first else sum) + rows`` modulo 2**width, in one stage.
+
+    Inputs: the rows, ``heights[k]`` bits of column k; the bits of sum; first; the bits of init, if
+    there is one, else it is 0.
+    """
+    rows = sum(heights)
+    builder = _Builder(rows + width + 1 + init * width)
+    nets = iter(range(2, 2 + rows))
+    columns = [[Term((next(nets),)) for _ in range(h)] for h in heights]
+    columns += [[] for _ in range(width - len(columns))]
+    total, first, start = 2 + rows, 2 + rows + width, 3 + rows + width
+    for k, column in enumerate(columns):
+        column.append(Term((total + k, start + k, first), STARTED) if init
+                      else Term((total + k, first), GATED))
+    builder.stage()
+    builder.plan.outputs = [[net] for net in _final(builder, columns, width)]
+    return builder.plan
