@@ -81,4 +81,4 @@ def _alike(left, right):
 
 def _payload(port):
     """Return the payload's shape as it was given; that of the signal forgets a bare bipolar."""
-    return port.signature.payload_shape
+    return port.signature.members["payload"].shape
