@@ -1,0 +1,394 @@
+# amaranth: UnusedElaboratable=no
+"""Matrix-vector-threshold unit: computes ``y = thresholds(W @ x)`` for every vector ``x``."""
+
+import numpy as np
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .accumulator import Accumulator
+from .dot import Dot, weight_bits
+from .families import GENERIC
+from .matvec import matvec
+from .outlet import Outlet
+from .rows import Rows, simplify_steps, value_range
+from .schedule import Schedule
+from .shapes import is_bipolar, range_of, shape_for
+from .thresholds import Thresholds
+from .weights import WeightMemory, block_is_cheaper, pack_words
+
+__all__ = ["MVTU"]
+
+
+class MVTU(wiring.Component):
+    """Matrix-vector-threshold unit: computes ``y = thresholds(W @ x)`` for every vector ``x``.
+
+    A vector enters as ``SF = MW / SIMD`` beats and leaves as ``NF = MH / PE`` beats, in natural
+    order, lowest index in lane 0. Steps are (f, s), s fastest: step (f, s) adds the products of
+    rows ``f*PE ..`` and columns ``s*SIMD ..``; it takes beat s of the vector if f == 0, and gives
+    beat f if s == SF - 1. The passes f > 0 replay the beats from a memory of SF words.
+
+    Timing: ``II = NF * SF`` cycles a vector. Steps happen as ``schedule`` says; from there they
+    run free through the pipeline: operands, dot product, accumulator, comparison, outlet.
+
+    Parameters
+    ----------
+    weights : array of int, (MH, MW)
+        ``W``. Row ``r`` makes output ``r``.
+    pe : int
+        Rows computed side by side. Divides MH, or MH is padded.
+    simd : int
+        Columns computed side by side. Divides MW, or MW is padded.
+    x_shape, w_shape : Shape or BIPOLAR
+        Shapes of one element of ``x`` and of ``W``.
+    thresholds : Thresholds, optional
+        Step functions of all rows, or one for every row. Without, ``y`` is ``W @ x``.
+    memory : str
+        Where the weights are: "auto", "logic", "lutrom" or "block"; see ``WeightMemory``.
+    pad : bool
+        Take PE and SIMD that do not divide. The last beat of a vector then has lanes past its
+        end: 0 bits, on ``i`` as on ``o``.
+    family : Family
+        How dot products are built.
+
+    Members
+    -------
+    i : In(stream), x_shape * SIMD
+        SF beats a vector.
+    o : Out(stream), y_shape * PE
+        NF beats a vector. ``y_shape`` is that of the thresholds, or the narrowest of ``W @ x``.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, weights, *, pe, simd, x_shape, w_shape, thresholds=None, memory="auto",
+                 pad=False, family=GENERIC):
+        weights = _check_weights(weights, w_shape)
+        self.mh, self.mw = weights.shape
+        _check_thresholds(thresholds, self.mh)
+        self.pe, self.simd = pe, simd
+        self.nf = _fold("MH", self.mh, "PE", pe, pad)
+        self.sf = _fold("MW", self.mw, "SIMD", simd, pad)
+        self.x_shape = x_shape if is_bipolar(x_shape) else Shape.cast(x_shape)
+        self.w_shape = w_shape if is_bipolar(w_shape) else Shape.cast(w_shape)
+        self.weights, self.thresholds = weights, thresholds
+        # Constant weights are for synthesis to fold into plain logic.
+        self._family = GENERIC if self.nf * self.sf == 1 else family
+
+        # Padded columns have weight 0, which adds nothing.
+        weights = np.pad(weights, ((0, 0), (0, self.sf * simd - self.mw)))
+        weights = self._lay_rows(weights)
+        self._weights = self._lay_weights(weights, memory)
+
+        # Cycles from a step to its operands, its sum, its comparisons, and its beat.
+        replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2
+        self._operands_at = max(replay, self._weights.latency)
+        self._sum_at = self._operands_at + self._accumulator().latency
+        steps = self._rows.steps
+        self._compared_at = self._sum_at + (steps > 1)
+        self._beat_at = self._compared_at + (steps > 3)
+        self._constants = self._lay_constants()
+
+        o_layout = data.ArrayLayout(self.y_shape, pe)
+        self._outlet = Outlet(o_layout, latency=self._beat_at, interval=self.sf)
+        super().__init__({
+            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, simd))),
+            "o": Out(stream.Signature(o_layout)),
+        })
+
+    def _accumulator(self):
+        return Accumulator(simd=self.simd, x_shape=self.x_shape, w_shape=self.w_shape,
+                           width=self.acc_width, family=self._family, init=True)
+
+    def _lay_rows(self, weights):
+        """Choose what each row adds to its raw sum and compares it with; return the weights."""
+        steps = None
+        if self.thresholds is not None:
+            weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, self.thresholds)
+        low, high = value_range(weights, self.x_shape)
+        self.y_shape = shape_for(low.min(), high.max()) if steps is None else self.thresholds.shape
+        dot = Dot(simd=self.simd, x_shape=self.x_shape, w_shape=self.w_shape, width=1,
+                  family=self._family)
+        raw = {"scale": dot.scale, "offset": dot.offset(weights)}
+        self._rows = (Rows.of_values(low, high, **raw) if steps is None else
+                      Rows.of_steps(low, high, *steps, **raw))
+        return weights
+
+    def _lay_weights(self, weights, memory):
+        # Weight word f*SF + s holds W[f*PE : (f+1)*PE, s*SIMD : (s+1)*SIMD].
+        nf, pe, sf, simd = self.nf, self.pe, self.sf, self.simd
+        bits = self._pad_rows(weight_bits(weights, self.w_shape))
+        words = bits.reshape(nf, pe, sf, simd).swapaxes(1, 2).reshape(nf * sf, pe * simd)
+        width = Shape.cast(self.w_shape).width
+        return WeightMemory(pack_words(words, width), width=pe * simd * width, memory=memory)
+
+    def _lay_constants(self):
+        """Lay the constants of the rows: by name their memory, and when its word is wanted."""
+        rows, constants = self._rows, {}
+
+        def lay(name, values, width, at):
+            # Word f holds the constants of the rows f*PE : (f+1)*PE.
+            words = self._pad_rows(values.reshape(self.mh, -1)).reshape(self.nf, -1)
+            words, elements = words & ((1 << width) - 1), words.shape[1]
+            memory = WeightMemory(pack_words(words, width), width=elements * width)
+            constants[name] = memory, at
+
+        start_at = self._operands_at + self._accumulator().init_latency
+        lay("start", rows.start, self.acc_width, start_at)
+        if rows.steps > 1:
+            lay("compare", rows.compare, self.acc_width, self._sum_at)
+        if rows.falls.any():
+            lay("falls", rows.falls.astype(np.int64), 1, self._sum_at)
+        if rows.base.any():
+            lay("base", rows.base, Shape.cast(self.y_shape).width, self._compared_at)
+        if rows.rest.any():
+            lay("rest", rows.rest, 1, self._sum_at)
+        if self.nf * self.pe > self.mh:
+            # Is this row of lanes without padding?
+            words = [1] * (self.nf - 1) + [0]
+            constants["full"] = WeightMemory(words, width=1), self._beat_at
+        return constants
+
+    def _pad_rows(self, rows):
+        """Repeat the last row, so that padded rows cost nothing."""
+        return np.pad(rows, ((0, self.nf * self.pe - self.mh), (0, 0)), mode="edge")
+
+    @property
+    def acc_width(self):
+        """Bits of an accumulator."""
+        return self._rows.width
+
+    @property
+    def schedule(self):
+        """Steps (f, s), s fastest."""
+        steps = np.arange(self.nf * self.sf)
+        return Schedule(takes=steps < self.sf, gives=steps % self.sf == self.sf - 1,
+                        latency=self._beat_at + self._outlet.latency, room=self._outlet.room)
+
+    @property
+    def ii(self):
+        """Cycles a vector."""
+        return self.nf * self.sf
+
+    @property
+    def latency(self):
+        """Cycles from the first beat taken to the first beat offered."""
+        return self.sf - 1 + self.schedule.latency
+
+    def model(self, x):
+        """Compute ``y`` for values ``(..., MW)``: ``(..., MH)``."""
+        sums = matvec(self.weights, x)
+        return sums if self.thresholds is None else self.thresholds.model(sums)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.outlet = outlet = self._outlet
+        wiring.connect(m, outlet.o, wiring.flipped(self.o))
+
+        # Steps: which one is next, and whether it happens now. All that decides is registers.
+        step, row_ends = Signal(), Signal()
+        s, gives = _count(m, "s", self.sf, step)
+        f, f_last = _count(m, "f", self.nf, row_ends)
+        first, takes = _flag(m, "first", gives, step), _flag(m, "takes", f_last, row_ends)
+        may = outlet.ready | ~gives
+        m.d.comb += [
+            self.i.ready.eq(takes & may),
+            step.eq((self.i.valid | ~takes) & may),
+            row_ends.eq(step & gives),
+            outlet.give.eq(row_ends),
+        ]
+
+        # Operands: the weights and the beat of a step, in the same cycle.
+        m.submodules.weights = weights = self._weights
+        address = self._weight_address(m, s, f, step)
+        m.d.comb += weights.addr.eq(_delay(m, address, self._operands_at - weights.latency))
+        x = self._replay(m, s, takes)
+        first = _delay(m, first, self._operands_at)
+        hold = _delay(m, ~step, self._operands_at) if self.sf > 1 else 0
+
+        # Accumulators: acc = start + raw sum of the row.
+        made = _shifted(m, row_ends, self._beat_at)
+        constants = self._read_constants(m, made)
+        sums = []
+        for p in range(self.pe):
+            m.submodules[f"acc{p}"] = acc = self._accumulator()
+            m.d.comb += [
+                acc.x.eq(x),
+                acc.w.eq(weights.data.word_select(p, weights.width // self.pe)),
+                acc.first.eq(first),
+                acc.hold.eq(hold),
+                acc.init.eq(constants["start"].word_select(p, self.acc_width)),
+            ]
+            sums.append(acc.y.as_signed())
+
+        # Values of the rows, and out.
+        make = self._sums_out if self.thresholds is None else self._steps_out
+        lanes = make(m, sums, constants)
+        if "full" in constants:
+            real = self.mh - (self.nf - 1) * self.pe
+            lanes[real:] = [Mux(constants["full"], lane, 0) for lane in lanes[real:]]
+        m.d.comb += outlet.push.eq(made[-1])
+        m.d.comb += [outlet.data[p].eq(lane) for p, lane in enumerate(lanes)]
+        return m
+
+    def _weight_address(self, m, s, f, step):
+        """Return f*SF + s: side by side if SF is a power of two, else a counter of its own."""
+        if self.nf == 1 or self.sf & (self.sf - 1) == 0:
+            return Cat(s, f)
+        return _count(m, "address", self.nf * self.sf, step)[0]
+
+    def _replay(self, m, s, takes):
+        """Keep the beats of the first pass; return each step's beat ``_operands_at`` later."""
+        x, age = self.i.payload.as_value(), 0
+        if self.nf > 1 and self.sf == 1:
+            kept = Signal.like(x, name="replay", reset_less=True)
+            with m.If(takes):
+                m.d.sync += kept.eq(x)
+            x, age = kept, 1
+        elif self.nf > 1:
+            # While a step waits for its beat its word is written in every cycle, last with the
+            # beat, and is read in the cycle after: control waits for no `valid`.
+            deep = block_is_cheaper(self.sf, len(x), sites=4 / 3)
+            m.submodules.replay = replay = memory.Memory(
+                shape=unsigned(len(x)), depth=self.sf, init=[],
+                attrs={"ram_style": "block" if deep else "distributed"})
+            write, read = replay.write_port(), replay.read_port()
+            m.d.comb += [
+                write.addr.eq(s), write.data.eq(x), write.en.eq(takes),
+                read.addr.eq(_delay(m, s, 1)),
+            ]
+            x, age = read.data, 2
+        return _delay(m, x, self._operands_at - age)
+
+    def _read_constants(self, m, made):
+        """Return by name the constants of the row whose last step was so long ago as they want.
+
+        ``made[k]`` is high k cycles after the last step of a row.
+        """
+        asked = {name: at - store.latency for name, (store, at) in self._constants.items()
+                 if store.style != "constant"}
+        if asked:
+            # One counter serves all: it steps when the first of them has been asked.
+            earliest = min(asked.values())
+            row, _ = _count(m, "row", self.nf, made[earliest])
+        constants = {}
+        for name, (store, _) in self._constants.items():
+            m.submodules[name] = store
+            if name in asked:
+                m.d.comb += store.addr.eq(_delay(m, row, asked[name] - earliest))
+            constants[name] = store.data
+        return constants
+
+    def _sums_out(self, m, sums, constants):
+        """Return ``scale * acc + rest``."""
+        if self._rows.scale == 1:
+            return sums
+        rest = constants.get("rest", Const(0, self.pe))
+        return [Cat(rest[p], acc).as_signed() for p, acc in enumerate(sums)]
+
+    def _steps_out(self, m, sums, constants):
+        """Return ``base + sum_k (c[k] ^ falls[k])``."""
+        steps, width = self._rows.steps, Shape.cast(self.y_shape).width
+        lanes = []
+        for p, acc in enumerate(sums):
+            # c[k] = acc >= compare[k]; the middle one is the sign.
+            bits = []
+            for k in range(steps):
+                c = ~acc[-1]
+                if k != steps // 2:
+                    value = constants["compare"].word_select(p * steps + k, self.acc_width)
+                    c = acc >= value.as_signed()
+                if "falls" in constants:
+                    c = c ^ constants["falls"][p * steps + k]
+                bits.append(c)
+            bits = _delay(m, Cat(bits), self._compared_at - self._sum_at)
+            y = sum(bits[1:], start=bits[0])
+            if "base" in constants:
+                y = y + constants["base"].word_select(p, width)
+            lanes.append(_delay(m, y, self._beat_at - self._compared_at))
+        return lanes
+
+
+def _check_weights(weights, w_shape):
+    """Return the weights as an array of int64; refuse what is none, or does not fit."""
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "iu":
+        raise TypeError(f"weights must be integers: they are {weights.dtype}")
+    if weights.ndim != 2 or weights.size == 0:
+        raise ValueError(f"weights must be a matrix (MH, MW): they have shape {weights.shape}")
+    low, high = range_of(w_shape)
+    if weights.min() < low or weights.max() > high:
+        raise ValueError(f"weights must lie in [{low}, {high}] to fit {w_shape!r}: "
+                         f"they span [{weights.min()}, {weights.max()}]")
+    if is_bipolar(w_shape) and np.any(weights == 0):
+        raise ValueError("bipolar weights are -1 or +1: there is a 0 among them")
+    return weights.astype(np.int64)
+
+
+def _check_thresholds(thresholds, mh):
+    if thresholds is None:
+        return
+    if not isinstance(thresholds, Thresholds):
+        raise TypeError(f"thresholds must be Thresholds: they are {type(thresholds).__name__}")
+    if thresholds.channels not in (1, mh):
+        raise ValueError(f"there must be thresholds for 1 row or for all: MH is {mh}, "
+                         f"they are for {thresholds.channels}")
+
+
+def _fold(whole, length, part, lanes, pad):
+    """Return ``length / lanes``, rounded up if ``pad``; refuse what does not divide."""
+    if lanes < 1:
+        raise ValueError(f"{part} must be at least 1: it is {lanes}")
+    fold = -(-length // lanes)
+    if length % lanes and not pad:
+        divisors = [d for d in range(1, length + 1) if length % d == 0]
+        near = [max(d for d in divisors if d < lanes), *[d for d in divisors if d > lanes][:1]]
+        raise ValueError(
+            f"{part} must divide {whole}: {whole} is {length}, {part} is {lanes} "
+            f"({' or '.join(map(str, near))} would do, or pad=True, which pads {whole} to "
+            f"{fold * lanes})")
+    return fold
+
+
+def _count(m, name, length, step):
+    """Count ``step`` from 0 to ``length - 1`` and round; return the count, and whether it is last.
+
+    The end is foreseen a step ahead: both are registers.
+    """
+    if length == 1:
+        return Const(0, 0), Const(1)
+    count = Signal(range(length), name=name)
+    last = Signal(name=f"{name}_last")
+    with m.If(step):
+        m.d.sync += [count.eq(Mux(last, 0, count + 1)), last.eq(count == length - 2)]
+    return count, last
+
+
+def _flag(m, name, last, step):
+    """Return a register that is high at count 0: at the start, and after ``last``."""
+    if isinstance(last, Const):
+        return Const(1)
+    flag = Signal(name=name, init=1)
+    with m.If(step):
+        m.d.sync += flag.eq(last)
+    return flag
+
+
+def _delay(m, value, cycles):
+    """Return ``value`` so many cycles later, without reset."""
+    for _ in range(cycles):
+        later = Signal.like(value, name="delayed", reset_less=True)
+        m.d.sync += later.eq(value)
+        value = later
+    return value
+
+
+def _shifted(m, bit, cycles):
+    """Return ``bit`` after 0, 1, ... ``cycles`` cycles, low at the start."""
+    bits = [bit]
+    for k in range(cycles):
+        later = Signal(name=f"{bit.name}_{k + 1}")
+        m.d.sync += later.eq(bits[-1])
+        bits.append(later)
+    return bits
