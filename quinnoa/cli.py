@@ -97,7 +97,9 @@ def check(
     with _progress() as progress:
         progress("reading the model")
         network = _load(model, input, input_scale, input_offset, top)
-    table = Table("node", "operator", "becomes", "note")
+    table = Table()
+    for heading in ("node", "operator", "becomes", "note"):
+        table.add_column(heading, overflow="fold")
     for f in network.findings:
         table.add_row(*(Text(printable(word)) for word in (f.node, f.op, f.becomes, f.note)))
     console = Console()
