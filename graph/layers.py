@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 from amaranth import Shape, ShapeCastable
 
+from quinnoa.rtl.matvec import matvec
 from quinnoa.rtl.thresholds import Thresholds
 
 __all__ = ["Fold", "Layer", "MatMul", "Stream", "Threshold", "TopK"]
@@ -65,6 +66,10 @@ class Layer:
         """Return the same layer, folded so."""
         return replace(self, fold=fold)
 
+    def model(self, x: np.ndarray) -> np.ndarray:
+        """Compute what the layer computes: integers (..., C) to integers."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, eq=False)
 class MatMul(Layer):
@@ -79,6 +84,10 @@ class MatMul(Layer):
     w_shape: Shape | ShapeCastable = field(kw_only=True)
     thresholds: Thresholds | None = field(kw_only=True, default=None)
 
+    def model(self, x: np.ndarray) -> np.ndarray:
+        acc = matvec(self.weights, x)
+        return acc if self.thresholds is None else self.thresholds.model(acc)
+
 
 @dataclass(frozen=True, eq=False)
 class Threshold(Layer):
@@ -88,6 +97,9 @@ class Threshold(Layer):
 
     thresholds: Thresholds = field(kw_only=True)
 
+    def model(self, x: np.ndarray) -> np.ndarray:
+        return self.thresholds.model(x)
+
 
 @dataclass(frozen=True, eq=False)
 class TopK(Layer):
@@ -96,3 +108,6 @@ class TopK(Layer):
     kind = "topk"
 
     k: int = field(kw_only=True, default=1)
+
+    def model(self, x: np.ndarray) -> np.ndarray:
+        return np.argsort(-np.asarray(x, np.int64), axis=-1, kind="stable")[..., :self.k]
