@@ -9,7 +9,7 @@ from amaranth.hdl import ShapeCastable
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
-__all__ = ["Run", "get", "put", "run_unit", "run_vectors", "schedule_cycles", "stalls"]
+__all__ = ["Payload", "Run", "get", "put", "run_unit", "run_vectors", "schedule_cycles", "stalls"]
 
 
 async def put(ctx, stream, payload):
@@ -46,7 +46,7 @@ def stalls(seed, density):
     return gap
 
 
-class _Payload:
+class Payload:
     """Between the lane values of a beat and the integer of its bits."""
 
     def __init__(self, shape):
@@ -139,7 +139,7 @@ def run_unit(dut, beats, count_out, *, i_gap=lambda: 0, o_gap=lambda: 0, deadlin
     AssertionError
         ``o`` breaks the contract, or the deadline passes; the message tells how far it came.
     """
-    source, sink = _Payload(dut.i.payload.shape()), _Payload(dut.o.payload.shape())
+    source, sink = Payload(dut.i.payload.shape()), Payload(dut.o.payload.shape())
     words = [source.encode(beat) for beat in beats]
     run = Run()
 
@@ -227,7 +227,7 @@ def run_vectors(dut, x, elements_out, **options):
     beats_out = -(-elements_out // o_lanes)
     run = run_unit(dut, padded.reshape(-1, i_lanes).tolist(), len(x) * beats_out, **options)
     y = np.array(run.beats, dtype=np.int64).reshape(len(x), beats_out * o_lanes)
-    zero = _Payload(dut.o.payload.shape()).decode(0)[0]
+    zero = Payload(dut.o.payload.shape()).decode(0)[0]
     assert np.all(y[:, elements_out:] == zero), "o drives a lane past the end of its vector"
     return y[:, :elements_out], run
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata, util
@@ -17,15 +17,15 @@ import numpy as np
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["Model", "Result", "build", "find", "simulate", "version"]
+__all__ = ["Model", "Result", "build", "build_program", "find", "simulate", "version"]
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 
 # What Verilator's own verilated.mk passes, and no warnings about generated code.
-DEFINES = ("-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_COVERAGE=0",
+DEFINES = ("-DVERILATOR=1", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_COVERAGE=0",
            "-DVM_TRACE=0", "-DVM_TRACE_FST=0", "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0")
 CXXFLAGS = ("-std=gnu++20", "-w", *DEFINES)
-RUNTIME = ("verilated", "verilated_threads")
+RUNTIME = ("verilated", "verilated_threads", "verilated_vpi")
 
 
 def find() -> Path:
@@ -93,14 +93,54 @@ def runtime() -> list[Path]:
     return [folder / f"{name}.o" for name in RUNTIME]
 
 
-def verilate(verilog: Path, top: str, folder: Path, *, split: int = 0) -> None:
-    """Turn ``verilog`` into the C++ class ``Vtop``, in ``folder``."""
+def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize: int = 1,
+                  flags: Sequence[str] = (), libraries: Sequence[str] = ()) -> Path:
+    """Build the program of ``main``, a C++ file about the class ``Vtop`` of module ``top``.
+
+    Parameters
+    ----------
+    verilog : str
+        The text.
+    top : str
+        Name of the top module.
+    folder : Path
+        Where to build; it must exist.
+    main : Path
+        The C++ file with the function ``main``.
+    optimize : int
+        Level of the C++ compiler.
+    flags, libraries : sequence of str
+        More arguments for Verilator and for the linker.
+    """
     root = find()
-    _run([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop", "--Mdir", str(folder),
+    source, generated = folder / "top.v", folder / "cpp"
+    source.write_text(verilog)
+    _run([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop", "--Mdir", str(generated),
           "--top-module", top, "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing",
-          "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-          "--output-split", str(split), str(verilog)],
+          "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "20000",
+          *flags, str(source)],
          "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
+
+    # What runs once is not optimized; the rest is dealt to all processors.
+    jobs = os.cpu_count() or 1
+    slow, fast = [], [main.resolve()]
+    for cpp in sorted(generated.glob("*.cpp")):
+        (slow if cpp.stem.endswith("Slow") else fast).append(cpp)
+    groups = [("slow", slow, 0), *((f"fast{n}", fast[n::jobs], optimize) for n in range(jobs))]
+
+    def make(group) -> Path:
+        name, sources, level = group
+        unit, target = folder / f"{name}.cpp", folder / f"{name}.o"
+        unit.write_text("".join(f'#include "{path}"\n' for path in sources))
+        _compile(unit, target, f"-O{level}", f"-I{generated}")
+        return target
+
+    program = folder / top
+    with ThreadPoolExecutor(jobs) as pool:
+        objects = list(pool.map(make, [group for group in groups if group[1]]))
+    _run([compiler(), *map(str, [*objects, *runtime()]), "-o", str(program), "-pthread",
+          *libraries], "linking")
+    return program
 
 
 @dataclass(frozen=True)
@@ -247,28 +287,7 @@ def build(verilog: str, top: str, folder: Path, *, optimize: int = 1) -> Model:
     """
     started = time.perf_counter()
     bytes_in, bytes_out = (_bytes_of(f"{side}_axis_tdata", verilog, top) for side in "sm")
-    source, generated = folder / "top.v", folder / "cpp"
-    source.write_text(verilog)
-    verilate(source, top, generated, split=20_000)
-
-    # What runs once is compiled for speed of compilation; the rest is dealt to all processors.
-    jobs = os.cpu_count() or 1
-    slow, fast = [], [HARNESS.resolve()]
-    for cpp in sorted(generated.glob("*.cpp")):
-        (slow if cpp.stem.endswith("Slow") else fast).append(cpp)
-    groups = [("slow", slow, 0), *((f"fast{n}", fast[n::jobs], optimize) for n in range(jobs))]
-
-    def make(group) -> Path:
-        name, sources, level = group
-        unit, target = folder / f"{name}.cpp", folder / f"{name}.o"
-        unit.write_text("".join(f'#include "{path}"\n' for path in sources))
-        _compile(unit, target, f"-O{level}", f"-I{generated}")
-        return target
-
-    program = folder / "model"
-    with ThreadPoolExecutor(jobs) as pool:
-        objects = list(pool.map(make, [group for group in groups if group[1]]))
-    _run([compiler(), *map(str, [*objects, *runtime()]), "-o", str(program), "-pthread"], "linking")
+    program = build_program(verilog, top, folder, HARNESS, optimize=optimize)
     return Model(program, bytes_in, bytes_out, time.perf_counter() - started)
 
 
