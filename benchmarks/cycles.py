@@ -37,7 +37,7 @@ def measure(widths, folds, bits, frames):
          else rng.integers(low, high + 1, (frames, widths[0])))
     run = simulate(verilog, "accelerator", pack(x, shape, lanes=plan.i_lanes), frames=frames,
                    beats_in=plan.beats_in, beats_out=plan.beats_out)
-    got = unpack(run.words, chain.o.signature.payload_shape.elem_shape, lanes=plan.o_lanes,
+    got = unpack(run.words, chain.o.payload.shape().elem_shape, lanes=plan.o_lanes,
                  elements=widths[-1])
     expected = x
     for unit in plan.units:

@@ -32,7 +32,7 @@ def classifier(rng):
     scores = MVTU(rng.integers(-4, 4, (CLASSES, HIDDEN)), pe=1, simd=2, x_shape=unsigned(2),
                   w_shape=signed(3))
     best = TopKUnit(elements=CLASSES, lanes=1,
-                    shape=scores.o.signature.payload_shape.elem_shape, k=1)
+                    shape=scores.o.payload.shape().elem_shape, k=1)
     return Chain(hidden, narrow, scores, best, names=["hidden", "narrow", "scores", "best"])
 
 

@@ -161,7 +161,7 @@ def _with_fifos(units: list[Unit], depths: list[int]) -> list[Unit]:
     for unit, depth in zip(units, [*depths, 0], strict=True):
         result.append(unit)
         if depth:
-            fifo = FIFO(unit.component.o.signature.payload_shape, depth=depth)
+            fifo = FIFO(unit.component.o.payload.shape(), depth=depth)
             result.append(Unit(f"fifo{count}", fifo, None))
             count += 1
     return result

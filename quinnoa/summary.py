@@ -83,16 +83,16 @@ class _Elements:
     """The part of a ``Stream`` record that a width converter's cost depends on."""
 
     def __init__(self, port) -> None:
-        self.shape = port.signature.payload_shape.elem_shape
+        self.shape = port.payload.shape().elem_shape
 
 
 def _stream(port) -> dict[str, int]:
-    layout = port.signature.payload_shape
+    layout = port.payload.shape()
     return {"lanes": layout.length, "bits": Shape.cast(layout.elem_shape).width}
 
 
 def _width(port) -> int:
-    return Shape.cast(port.signature.payload_shape).width
+    return Shape.cast(port.payload.shape()).width
 
 
 def _words(shape) -> str:
