@@ -18,7 +18,7 @@ from .checker import check_network
 from .constants import Finding, Folded, Problem, fold_constants, refuse
 from .encoding import Encoding, InputType, limits
 from .layers import Layer, MatMul, Stream, Threshold
-from .network import Head, Network, Tail, Tap
+from .network import Head, Network, Sum, Tail, Tap
 from .operators import is_monotone
 from .products import (
     Product,
@@ -97,6 +97,7 @@ class _Lowering:
         self.file = folded.model.file
         self.layers: list[Layer] = []
         self.taps: list[Tap] = []
+        self.sums: list[Sum] = []
         self.problems: list[Problem] = []
         self.fates: dict[int, Finding] = {}
 
@@ -118,7 +119,8 @@ class _Lowering:
         findings = [*self.folded.findings,
                     *(self.fates[id(node)] for node in self.folded.nodes if id(node) in self.fates)]
         return Network(model.name, model.file, model.source, head, tuple(self.layers), tail,
-                       tuple(findings), tuple(self.taps), self.input, self.top)
+                       tuple(findings), tuple(self.taps), tuple(self.sums), self.input,
+                       self.top)
 
     def _cut(self) -> tuple[list[Chain], list[onnx.NodeProto]]:
         try:
@@ -189,7 +191,7 @@ class _Lowering:
         segment = Segment(self.folded, front.nodes, front.source, front.target)
         self._became(front.nodes, "the host, in front", note)
         elements = int(np.prod(self.folded.dims[front.target])) // self.folded.model.input.dims[0]
-        self.taps.append(Tap(last.output[0], 0))
+        self.taps.append(Tap(last.output[0], front.target, 0, encoding))
         return (Head(self.folded.model.input, encoding, segment),
                 self._source(encoding, elements), [rest, *chains[1:]], products)
 
@@ -272,7 +274,7 @@ class _Lowering:
         self._became(chain.nodes, f"thresholds of {self.layers[-1].name}")
         stepped = self._source(encoding, len(order))
         identity = np.array_equal(order, np.arange(len(order)))
-        self.taps.append(Tap(last.output[0], len(self.layers),
+        self.taps.append(Tap(last.output[0], chain.target, len(self.layers), encoding,
                              None if identity else tuple(order.tolist())))
         return replace(stepped, order=order)
 
@@ -297,6 +299,7 @@ class _Lowering:
             np.asarray(x.offset, np.float64), product.codes.shape[1])) + product.bias
         low, high = _limits_of(weights, source)
         encoding = Encoding(product.scale * x.scale, offset, int(low.min()), int(high.max()))
+        self.sums.append(Sum(node.output[0], len(self.layers) - 1, encoding))
         return Source(encoding, np.arange(len(weights)), low, high, source.stride)
 
     def _tail(self, source: Source, chain: Chain) -> Tail:

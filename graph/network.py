@@ -13,7 +13,7 @@ from .layers import Layer
 from .read import Port
 from .segment import Segment
 
-__all__ = ["Head", "Network", "Tail", "Tap"]
+__all__ = ["Head", "Network", "Sum", "Tail", "Tap"]
 
 CHUNK = 1024                             # frames that go through at a time
 
@@ -73,13 +73,27 @@ class Tail:
         return self.segment.run(self.encoding.values(y[:, self.order], self.segment.dtype))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tap:
-    """Where the codes of a quantizer's output are: behind the first ``position`` layers."""
+    """Where the codes of a tensor are: behind the first ``position`` layers.
+
+    ``tensor`` is the output of an activation quantizer, ``target`` what stands behind its scales.
+    """
+
+    tensor: str
+    target: str
+    position: int
+    encoding: Encoding
+    order: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """What the accumulators of the layer at ``position`` mean: the values of a tensor."""
 
     tensor: str
     position: int
-    order: tuple[int, ...] | None = None
+    encoding: Encoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +116,8 @@ class Network:
         What became of every node of the file.
     taps : tuple of Tap
         Where the activation quantizers are.
+    sums : tuple of Sum
+        Where the products are.
     input : InputType or None
         The type of raw integers, if those enter.
     top : int or None
@@ -116,6 +132,7 @@ class Network:
     tail: Tail
     findings: tuple[Finding, ...] = ()
     taps: tuple[Tap, ...] = ()
+    sums: tuple[Sum, ...] = ()
     input: InputType | None = None
     top: int | None = None
 

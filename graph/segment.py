@@ -60,7 +60,7 @@ class Segment:
         x = np.ascontiguousarray(x, self.dtype)
         if not self.nodes:
             return x.reshape(len(x), *self.o_dims[1:])
-        if self._together:
+        if self.keeps_batch:
             return self._evaluate(self._batched, x.reshape(len(x), *self.i_dims[1:]))
         if not len(x):
             return np.zeros((0, *self.o_dims[1:]), self.folded.dtypes[self.target])
@@ -96,7 +96,7 @@ class Segment:
         return self._compile(nodes, constants)
 
     @cached_property
-    def _together(self) -> bool:
+    def keeps_batch(self) -> bool:
         """Whether a batch of samples gives the same as its samples one by one, in the same dims."""
         made = [name for node in self.nodes for name in node.output if name in self.folded.dims]
         if any(self.folded.dims[name][:1] != (self.batch,) for name in (self.source, *made)):

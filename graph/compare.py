@@ -1,0 +1,155 @@
+"""Compare a network with the qonnx executor of its file.
+
+The executor sums in float32, and computes with scaled values that were rounded: where such a sum
+rounds across a tie its outputs differ from the exact ones. Those frames are counted on their own.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from quinnoa.rtl.matvec import matvec
+
+from .constants import Folded, fold_constants
+from .evaluate import product
+from .layers import MatMul
+from .network import Network
+from .operators import PRODUCTS
+from .read import QONNX_DOMAINS, STANDARD_DOMAINS, read
+from .segment import Segment
+
+__all__ = ["against_executor", "execute"]
+
+# Float outputs are equal if they differ by no more than the rounding of a few affine steps.
+TOLERANCE = 2.0 ** -18
+FRAMES = 256                             # that the executor takes at a time
+
+
+def against_executor(network: Network, x: np.ndarray,
+                     outputs: np.ndarray | None = None) -> dict[str, Any]:
+    """Compare ``outputs`` (``network.run(x)`` by default) with the executor's.
+
+    Returns ``frames``, ``mismatches`` (frames that differ), and ``rounded``: how many of those
+    differ because a float32 sum of the executor differs from the exact one.
+    """
+    folded = fold_constants(read(network.source))
+    outputs = network.run(x) if outputs is None else outputs
+    different, rounded = 0, 0
+    for start in range(0, len(x), FRAMES):
+        part = x[start:start + FRAMES]
+        values = execute(folded, _floats(network, part))
+        wrong = _different(network, values[folded.model.output.name],
+                           outputs[start:start + FRAMES])
+        if wrong.any():
+            different += int(wrong.sum())
+            tensors = {name: value[wrong] for name, value in values.items()
+                       if len(value) == len(part)}
+            rounded += int(_rounded(network, part[wrong], tensors).sum())
+    return {"frames": len(x), "mismatches": different, "rounded": rounded}
+
+
+def execute(folded: Folded, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Run the qonnx executor; return the values of all tensors, frames along the first axis."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    i = folded.model.input
+    whole = Segment(folded, folded.nodes, i.name, folded.model.output.name)
+    together = whole.keeps_batch
+    parts = [x] if together else [x[k:k + 1] for k in range(len(x))]
+    results = []
+    for part in parts:
+        model = ModelWrapper(_executable(folded, len(part), together))
+        context = execute_onnx(model, {i.name: part}, return_full_exec_context=True)
+        results.append({name: context[name] for name in folded.dims})
+    return {name: np.concatenate([np.atleast_1d(result[name]) for result in results])
+            for name in folded.dims}
+
+
+def _executable(folded: Folded, frames: int, together: bool) -> onnx.ModelProto:
+    """Return the folded model for so many frames, its tensors' dims filled in."""
+    batch, constants, nodes = folded.model.input.dims[0], dict(folded.constants), []
+    for k, node in enumerate(folded.nodes):
+        node = onnx.NodeProto.FromString(node.SerializeToString())
+        node.domain = "" if node.domain in STANDARD_DOMAINS else QONNX_DOMAINS[0]
+        if together and node.op_type == "Reshape":
+            constants[f"dims.{k}"] = np.array([-1, *folded.dims[node.output[0]][1:]], np.int64)
+            del node.input[1:], node.attribute[:]
+            node.input.append(f"dims.{k}")
+        nodes.append(node)
+    used = {name for node in nodes for name in node.input}
+
+    def info(name: str) -> onnx.ValueInfoProto:
+        dims = list(folded.dims[name])
+        if together and dims:
+            dims[0] = dims[0] // batch * frames
+        return helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(folded.dtypes[name]), dims)
+
+    i, o = folded.model.input.name, folded.model.output.name
+    graph = helper.make_graph(
+        nodes, "executable", [info(i)], [info(o)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()
+         if name in used],
+        value_info=[info(name) for name in folded.dims if name not in (i, o)])
+    trunc = 2 if any(n.op_type == "Trunc" and len(n.input) == 6 for n in nodes) else 1
+    return helper.make_model(graph, ir_version=10, opset_imports=[
+        helper.make_opsetid("", folded.model.opset), helper.make_opsetid(QONNX_DOMAINS[0], trunc)])
+
+
+def _floats(network: Network, x: np.ndarray) -> np.ndarray:
+    """Return what the file takes for what the network takes."""
+    if network.input is None:
+        return x
+    return network.input.encoding.values(x, network.head.port.dtype)
+
+
+def _different(network: Network, expected: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Return, for each frame, whether its outputs differ."""
+    frames = len(outputs)
+    expected, outputs = expected.reshape(frames, -1), outputs.reshape(frames, -1)
+    if network.top is not None and expected.dtype.kind == "f":
+        expected = np.argsort(-expected, axis=1, kind="stable")[:, :network.top]
+    if outputs.dtype.kind != "f":
+        return (expected != outputs).any(axis=1)
+    limit = TOLERANCE * np.abs(expected).max(initial=0)
+    return ~(np.abs(expected - outputs) <= limit).all(axis=1)
+
+
+def _rounded(network: Network, x: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
+    """Tell which frames first leave the exact way behind a sum that the executor rounds."""
+    codes = network.encode(x)
+    on_the_way, rounded = np.ones(len(x), bool), np.zeros(len(x), bool)
+    taps = {tap.position: tap for tap in network.taps}
+    sums = {each.position: each for each in network.sums}
+    inexact = _head_rounds(network, tensors, len(x))
+    for position in range(len(network.layers) + 1):
+        tap = taps.get(position)
+        if tap is not None and tap.target in tensors:
+            got = codes if tap.order is None else codes[:, tap.order]
+            want = tap.encoding.codes(tensors[tap.target].reshape(len(x), -1))
+            leaves = on_the_way & (got != want).any(axis=1)
+            rounded |= leaves & inexact
+            on_the_way &= ~leaves
+            inexact[:] = False
+        if position == len(network.layers):
+            break
+        layer = network.layers[position]
+        if position in sums and isinstance(layer, MatMul):
+            exact = sums[position].encoding.values(
+                matvec(layer.weights, codes), np.dtype(np.float32))
+            inexact = (tensors[sums[position].tensor].reshape(len(x), -1) != exact).any(axis=1)
+        codes = layer.model(codes)
+    return rounded | on_the_way & inexact
+
+
+def _head_rounds(network: Network, tensors: dict[str, np.ndarray], frames: int) -> np.ndarray:
+    """Tell in which frames a product in the head, on the host, is not exact in the executor."""
+    inexact = np.zeros(frames, bool)
+    segment = network.head.segment
+    for node in segment.nodes if segment else ():
+        if node.op_type in PRODUCTS:
+            exact = product(node, {**segment.folded.constants, **tensors})
+            inexact |= (tensors[node.output[0]] != exact).reshape(frames, -1).any(axis=1)
+    return inexact
