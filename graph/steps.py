@@ -10,7 +10,7 @@ import numpy as np
 from amaranth import Shape, ShapeCastable
 
 from quinnoa.rtl.shapes import is_bipolar
-from quinnoa.rtl.thresholds import Thresholds
+from quinnoa.rtl.thresholds import NEVER, Thresholds
 
 __all__ = ["TooManySteps", "thresholds_of"]
 
@@ -52,7 +52,7 @@ def thresholds_of(function: Function, low: np.ndarray, high: np.ndarray,
     else:
         raise TooManySteps(f"neither rises nor falls, and {count} values of it are too many for a "
                            f"table; at most {MAX_LONG_TABLE} are expected")
-    return _laid(*steps, int(high.max()), shape)
+    return _laid(*steps, shape)
 
 
 def _by_table(function: Function, low: np.ndarray,
@@ -101,7 +101,7 @@ def _by_bisection(function: Function, low: np.ndarray,
 
 
 def _laid(base: np.ndarray, channel: np.ndarray, position: np.ndarray, height: np.ndarray,
-          last: int, shape: Shape | ShapeCastable) -> Thresholds:
+          shape: Shape | ShapeCastable) -> Thresholds:
     """Lay the steps out channel by channel; a step of height h is h thresholds."""
     if is_bipolar(shape):
         # The bit, not the value, is counted up.
@@ -112,9 +112,10 @@ def _laid(base: np.ndarray, channel: np.ndarray, position: np.ndarray, height: n
     if steps * len(base) > MAX_STEPS:
         raise TooManySteps(f"{steps} steps in {len(base)} channels; at most {MAX_STEPS} in all are "
                            "expected")
-    # No integer reaches last + 1: it fills up the channels of fewer steps.
-    values = np.full((len(base), steps), last + 1, np.int64)
-    falls = np.zeros((len(base), steps), bool)
+    # What fills up the channels of fewer steps falls where they do: a channel stays of one kind.
+    values = np.full((len(base), steps), NEVER, np.int64)
+    downward = np.bincount(channel, times * (height < 0), len(base)) == counts
+    falls = np.broadcast_to((downward & (counts > 0))[:, None], values.shape).copy()
     filled = np.arange(steps) < counts[:, None]
     values[filled] = np.repeat(position, times)
     falls[filled] = np.repeat(height < 0, times)

@@ -7,7 +7,9 @@ from amaranth import Shape, ShapeCastable
 
 from .shapes import decode, encode, is_bipolar, range_of
 
-__all__ = ["Thresholds"]
+__all__ = ["NEVER", "Thresholds"]
+
+NEVER = 2 ** 62                          # a threshold that no accumulator reaches
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,7 @@ class Thresholds:
     ----------
     values : array of int, (C, N)
         Steps of every channel, ascending. A channel with fewer steps is filled up at its end with
-        a value that no accumulator reaches. C may be 1: all channels alike.
+        ``NEVER``. C may be 1: all channels alike.
     shape : Shape or BIPOLAR
         Shape of ``y``.
     base : array of int, (C,)
@@ -53,7 +55,8 @@ class Thresholds:
         object.__setattr__(self, "falls", falls)
         object.__setattr__(self, "shape", shape)
         # Every level a channel passes must fit, whatever the accumulator.
-        levels = base[:, None] + np.cumsum(np.where(falls, -1, 1), axis=1)
+        heights = np.where(falls, -1, 1) * (values < NEVER)
+        levels = base[:, None] + np.cumsum(heights, axis=1)
         levels = np.concatenate([base[:, None], levels], axis=1)
         low, high = (0, 1) if is_bipolar(shape) else range_of(shape)
         if levels.min() < low or levels.max() > high:
