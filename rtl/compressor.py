@@ -270,7 +270,7 @@ def _final(builder, columns, width):
                 nets = *builder.lut([_parity], left, other), *builder.lut([_half], left)
             majority = nets[1]
         else:
-            nets = builder.lut([_parity], [*terms, *carried])
+            nets = builder.lut([_parity], [*terms, *carried]) if terms or carried else (ZERO,)
             majority = None
         s.append(nets[0])
         di.append(bypass)
