@@ -160,6 +160,11 @@ class MVTU(wiring.Component):
         return self._rows.width
 
     @property
+    def weight_memory(self):
+        """The ``WeightMemory`` that holds W."""
+        return self._weights
+
+    @property
     def schedule(self):
         """Steps (f, s), s fastest."""
         steps = np.arange(self.nf * self.sf)
