@@ -200,9 +200,12 @@ class Network:
                                f"{x.shape} is given")
         if self.head.raw and x.dtype.kind not in "iu":
             raise QuinnoaError(f"input {port.name} takes raw integers: {x.dtype} is given")
-        if not self.head.raw and x.dtype != port.dtype:
+        if self.head.raw:
+            return x
+        # Pixels of uint8 may stand for floats: what float32 holds exactly is taken.
+        if not np.can_cast(x.dtype, port.dtype):
             raise QuinnoaError(f"input {port.name} takes {port.dtype}: {x.dtype} is given")
-        return x
+        return x.astype(port.dtype, copy=False)
 
 
 def _chunks(x: np.ndarray) -> list[np.ndarray]:
