@@ -120,10 +120,10 @@ def order_of(chain: Chain, folded: Folded) -> np.ndarray:
             order.update(evaluate(node, values, folded.model.opset))
         else:
             order[node.output[0]] = flat.reshape(folded.dims[node.output[0]])
-    flat = order[chain.target].reshape(batch, -1)
-    if (flat[0] >= flat.shape[1]).any():
+    samples = order[chain.target].reshape(batch, -1)
+    if (samples[0] >= samples.shape[1]).any():
         raise Problem(chain.nodes[-1], "it mixes samples of the batch")
-    return flat[0]
+    return samples[0]
 
 
 def propagated(encoding: Encoding, chain: Chain, folded: Folded, *,
@@ -161,14 +161,15 @@ def _affine(encoding: Encoding, node: onnx.NodeProto, name: str,
     op = node.op_type
     if op == "Transpose":
         order = order_of(Chain([node], name, node.output[0]), folded)
-        return Encoding(*(alike(np.broadcast_to(part, order.shape)[order])
-                          for part in (encoding.scale, encoding.offset)),
-                        encoding.low, encoding.high, encoding.bipolar)
+        scale, offset = (alike(np.broadcast_to(part, order.shape)[order])
+                         for part in (encoding.scale, encoding.offset))
+        return replace(encoding, scale=scale, offset=offset)
     if op in ("Identity", "Dropout", *RESHAPES):
         return encoding
     if op == "DequantizeLinear":
         scale = _constant(node, 1, folded)
-        zero = _constant(node, 2, folded) if len(node.input) > 2 and node.input[2] else 0.0
+        has_zero = len(node.input) > 2 and node.input[2]
+        zero: float | np.ndarray | None = _constant(node, 2, folded) if has_zero else 0.0
         if scale is None or zero is None:
             return None
         return encoding.affine(scale, -np.asarray(scale) * zero + 0.0)

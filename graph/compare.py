@@ -148,7 +148,9 @@ def _head_rounds(network: Network, tensors: dict[str, np.ndarray], frames: int) 
     """Tell in which frames a product in the head, on the host, is not exact in the executor."""
     inexact = np.zeros(frames, bool)
     segment = network.head.segment
-    for node in segment.nodes if segment else ():
+    if segment is None:
+        return inexact
+    for node in segment.nodes:
         if node.op_type in PRODUCTS:
             exact = product(node, {**segment.folded.constants, **tensors})
             inexact |= (tensors[node.output[0]] != exact).reshape(frames, -1).any(axis=1)

@@ -141,7 +141,7 @@ class _Fold:
         elif known or node.op_type in ("Shape", "Size"):
             values = self.constants if known else self.values
             made = evaluate(node, values, self.model.opset)
-            for name, value in made.items():
+            for value in made.values():
                 if value.size > MAX_CONSTANT:
                     raise ModelError(f"node {label(node)}: a constant of {value.size} elements")
             self.constants.update(made)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 from amaranth import Shape, ShapeCastable
@@ -62,6 +63,8 @@ class Layer:
     fold: Fold = field(default_factory=Fold)
     source: str = ""                     # the ONNX nodes it came from, for people
 
+    kind: ClassVar[str] = ""
+
     def folded(self, fold: Fold) -> "Layer":
         """Return the same layer, folded so."""
         return replace(self, fold=fold)
@@ -78,7 +81,7 @@ class MatMul(Layer):
     ``weights`` is (MH, MW) of int; ``w_shape`` the shape of one weight (BIPOLAR for -1/+1).
     """
 
-    kind = "mvtu"
+    kind: ClassVar[str] = "mvtu"
 
     weights: np.ndarray = field(kw_only=True)
     w_shape: Shape | ShapeCastable = field(kw_only=True)
@@ -93,7 +96,7 @@ class MatMul(Layer):
 class Threshold(Layer):
     """``o = thresholds(i)``, on its own."""
 
-    kind = "threshold"
+    kind: ClassVar[str] = "threshold"
 
     thresholds: Thresholds = field(kw_only=True)
 
@@ -105,7 +108,7 @@ class Threshold(Layer):
 class TopK(Layer):
     """The indices of the ``k`` greatest elements, greatest first; of equals the first."""
 
-    kind = "topk"
+    kind: ClassVar[str] = "topk"
 
     k: int = field(kw_only=True, default=1)
 

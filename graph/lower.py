@@ -303,8 +303,7 @@ class _Lowering:
         return Source(encoding, np.arange(len(weights)), low, high, source.stride)
 
     def _tail(self, source: Source, chain: Chain) -> Tail:
-        """Return the tail, behind the last quantizer if there is one, or behind the last product.
-        """
+        """Return the tail: all behind the last quantizer, or else behind the last product."""
         k = chain.quantizer()
         if k is not None:
             front, chain = chain.split(k)

@@ -7,6 +7,7 @@ file's folder.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,9 @@ def _parse(source: Any) -> tuple[onnx.ModelProto, str, Path | None, bytes]:
         path = Path(source)
         folder, file = path.parent, printable(path.name)
         data = _bytes_of(path)
-    from google.protobuf.message import DecodeError
     try:
         return onnx.ModelProto.FromString(data), file, folder, data
-    except (DecodeError, ValueError):
+    except Exception:                    # protobuf's own, of which there are several
         raise ModelError(f"{file}: not an ONNX file, or one that is cut off: its {len(data)} bytes "
                          "cannot be parsed") from None
 
@@ -246,19 +246,25 @@ def _sorted_nodes(graph: onnx.GraphProto, known: set[str],
                 raise ModelError(f"{file}: node {label(node)} ({printable(node.op_type)}) reads "
                                  f"{printable(name)}, which is neither an initializer nor made by "
                                  "a node: an initializer is missing")
-    # Kahn's algorithm that keeps the file's order as far as it can.
-    done, order, waiting = set(known), [], list(graph.node)
-    while waiting:
-        later = []
-        for node in waiting:
-            if all(name in done for name in node.input if name):
-                order.append(node)
-                done.update(node.output)
-            else:
-                later.append(node)
-        if len(later) == len(waiting):
-            raise ModelError(f"{file}: the graph has a cycle through node {label(later[0])}")
-        waiting = later
+    # Kahn's algorithm; of the nodes that are ready always the first in the file.
+    missing = [{name for name in node.input if name and name not in known} for node in graph.node]
+    readers: dict[str, list[int]] = {}
+    for k, names in enumerate(missing):
+        for name in names:
+            readers.setdefault(name, []).append(k)
+    ready = [k for k, names in enumerate(missing) if not names]
+    order = []
+    while ready:
+        k = heappop(ready)
+        order.append(graph.node[k])
+        for name in filter(None, graph.node[k].output):
+            for reader in readers.get(name, ()):
+                missing[reader].discard(name)
+                if not missing[reader]:
+                    heappush(ready, reader)
+    if len(order) < len(graph.node):
+        stuck = next(node for node, names in zip(graph.node, missing, strict=True) if names)
+        raise ModelError(f"{file}: the graph has a cycle that node {label(stuck)} is on or behind")
     return tuple(order)
 
 

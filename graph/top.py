@@ -55,8 +55,7 @@ def ranking(source: "Source", chain: Chain, folded: Folded, k: int, stream: Stre
     if np.isnan(values).any():
         raise Problem(node, "it gives NaN for some of the accumulators; top K needs numbers")
     if _alike_and_rising(source, segment):
-        fates.append((front.nodes, "nothing", "one rising function for all outputs: the integers "
-                                              "have the same order"))
+        fates.append((front.nodes, "nothing", "one rising function for all: it keeps the order"))
     else:
         ranks = np.unique(values)
         if len(ranks) > MAX_RANKS:
