@@ -285,7 +285,12 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     if against == "onnx":
         progress("running the ONNX executor")
         from quinnoa.graph.compare import against_executor
-        result["against_onnx"] = against_executor(network, x, outputs)
+        if network.input is None:
+            x = x.astype(network.head.port.dtype, copy=False)
+        comparison = against_executor(network, x, outputs)
+        result["mismatches_onnx"] = comparison["mismatches"] - comparison["rounded"]
+        # Frames in which a float32 sum of the executor itself rounds across a tie.
+        result["executor_rounds"] = comparison["rounded"]
     elif against is not None:
         raise QuinnoaError(f"cannot compare with {against}; --against takes onnx")
     if y is not None:
