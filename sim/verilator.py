@@ -20,6 +20,7 @@ from quinnoa.errors import QuinnoaError
 __all__ = ["Model", "Result", "build", "build_program", "find", "simulate", "version"]
 
 HARNESS = Path(__file__).with_name("harness.cpp")
+PRIMITIVES = Path(__file__).with_name("primitives.v")
 
 # What Verilator's own verilated.mk passes, and no warnings about generated code.
 DEFINES = ("-DVERILATOR=1", "-DVM_SC=0", "-DVM_TIMING=0", "-DVM_COVERAGE=0",
@@ -118,12 +119,13 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
     _run([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop", "--Mdir", str(generated),
           "--top-module", top, "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing",
           "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "20000",
-          *flags, str(source)],
+          *flags, "-v", str(PRIMITIVES), str(source)],
          "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
 
     # What runs once is not optimized; the rest is dealt to all processors.
     jobs = os.cpu_count() or 1
-    slow, fast = [], [main.resolve()]
+    slow: list[Path] = []
+    fast = [main.resolve()]
     for cpp in sorted(generated.glob("*.cpp")):
         (slow if cpp.stem.endswith("Slow") else fast).append(cpp)
     groups = [("slow", slow, 0), *((f"fast{n}", fast[n::jobs], optimize) for n in range(jobs))]
