@@ -92,7 +92,7 @@ def _qonnx_step(node: onnx.NodeProto, constants: Mapping[str, np.ndarray] | None
                 op.execute_node(context, None)
         except Exception as error:
             raise ModelError(f"node {label(node)} ({node.op_type}): cannot be evaluated: "
-                             f"{_first_line(error)}") from None
+                             f"{_reason(error)}") from None
         return {node.output[0]: np.asarray(context[node.output[0]]).astype(dtype)}
 
     return step
@@ -109,7 +109,7 @@ def _standard_step(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.n
         try:
             results = session.run(outputs, feeds or {name: values[name] for name in inputs})
         except Exception as error:
-            raise ModelError(f"node {_labels(nodes)}: cannot be evaluated: {_first_line(error)}"
+            raise ModelError(f"node {_labels(nodes)}: cannot be evaluated: {_reason(error)}"
                              ) from None
         return dict(zip(outputs, results, strict=True))
 
@@ -136,7 +136,7 @@ def _session(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray
         return onnxruntime.InferenceSession(model.SerializeToString(), options,
                                             providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ModelError(f"node {_labels(nodes)}: cannot be evaluated: {_first_line(error)}"
+        raise ModelError(f"node {_labels(nodes)}: cannot be evaluated: {_reason(error)}"
                          ) from None
 
 
@@ -156,8 +156,9 @@ def _labels(nodes: Sequence[onnx.NodeProto]) -> str:
     return f"{label(first)} to {label(last)}"
 
 
-def _first_line(error: Exception) -> str:
-    return printable(str(error).split("\n")[0].split(" : ")[-1])
+def _reason(error: Exception) -> str:
+    # ONNX Runtime puts its own matters in front of colons.
+    return printable(" ".join(str(error).split()).split(" : ")[-1], 200)
 
 
 def product(node: onnx.NodeProto, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -179,7 +180,7 @@ def _product_step(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> 
             return {node.output[0]: product(node, {**values, **constants})}
         except ValueError as error:
             raise ModelError(f"node {label(node)} ({node.op_type}): cannot be evaluated: "
-                             f"{_first_line(error)}") from None
+                             f"{_reason(error)}") from None
 
     return step
 

@@ -81,10 +81,10 @@ def label(node: onnx.NodeProto) -> str:
     return printable(name or "(unnamed)")
 
 
-def printable(name: str) -> str:
+def printable(name: str, length: int = 60) -> str:
     """Make a name from a file printable and short."""
     name = "".join(c if c.isprintable() else "?" for c in name)
-    return name if len(name) <= 60 else name[:57] + "..."
+    return name if len(name) <= length else name[:length - 3] + "..."
 
 
 def read(source: Any) -> Model:
@@ -286,6 +286,10 @@ def _opset(proto: onnx.ModelProto, file: str) -> int:
     if opset < OLDEST_OPSET:
         raise UnsupportedModel(f"{file}: opset {opset}; {OLDEST_OPSET} or newer is expected: "
                                "convert it with onnx.version_converter")
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise UnsupportedModel(f"{file}: opset {opset}; {newest} is the newest that is known: "
+                               "export for that")
     # Beyond what ONNX Runtime takes: as good as older, if no operator has changed since.
     if opset > NEWEST_OPSET:
         for node in proto.graph.node:

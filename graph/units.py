@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Units: from the layer records of a folded network to the chain of components that computes it."""
 
 from dataclasses import dataclass

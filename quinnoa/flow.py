@@ -259,6 +259,8 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     network, settings = load_folder(folder)
     x = _read_array(input, "frames")
     y = None if labels is None else _read_array(labels, "labels").reshape(-1)
+    if y is not None and y.dtype.kind not in "iu":
+        raise QuinnoaError(f"{labels} has labels of type {y.dtype}; integers are expected")
     if y is not None and len(y) != len(x):
         raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
     if limit is not None:
