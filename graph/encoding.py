@@ -7,7 +7,7 @@ from amaranth import Shape, ShapeCastable
 
 from quinnoa.rtl.shapes import BIPOLAR, shape_for
 
-__all__ = ["Encoding", "InputType"]
+__all__ = ["Encoding", "InputType", "alike", "limits"]
 
 
 @dataclass(frozen=True, eq=False)

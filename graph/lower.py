@@ -16,7 +16,7 @@ from quinnoa.errors import QuinnoaError
 from .chains import Chain, check_elementwise, cut, order_of, propagated
 from .checker import check_network
 from .constants import Finding, Folded, Problem, fold_constants, refuse
-from .encoding import Encoding, InputType, limits
+from .encoding import Encoding, InputType, alike, limits
 from .layers import Layer, MatMul, Stream, Threshold
 from .network import Head, Network, Sum, Tail, Tap
 from .operators import is_monotone
@@ -298,7 +298,7 @@ class _Lowering:
         offset = product.scale * (product.codes @ np.broadcast_to(
             np.asarray(x.offset, np.float64), product.codes.shape[1])) + product.bias
         low, high = _limits_of(weights, source)
-        encoding = Encoding(product.scale * x.scale, offset, int(low.min()), int(high.max()))
+        encoding = Encoding(alike(product.scale * x.scale), alike(offset), int(low.min()), int(high.max()))
         self.sums.append(Sum(node.output[0], len(self.layers) - 1, encoding))
         return Source(encoding, np.arange(len(weights)), low, high, source.stride)
 

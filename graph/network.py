@@ -165,7 +165,7 @@ class Network:
 
     def decode(self, y: np.ndarray) -> np.ndarray:
         """Return what the file returns, from the integers that leave the last layer."""
-        return self.tail(np.asarray(y).reshape(len(y), -1))
+        return self.tail(np.asarray(y).reshape(len(y), self.layers[-1].o.channels))
 
     def activations(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return the codes (frames, elements) of every activation quantizer's output tensor."""

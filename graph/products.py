@@ -67,9 +67,12 @@ def product_of(node: onnx.NodeProto, folded: Folded) -> Product:
     first = node.input[0] == dynamic[0]
     options = attributes(node)
     name = node.input[1 if first else 0]
-    grid = _weights(node, name, folded)
     flip = options.get("transB" if first else "transA", 0)
-    grid = Grid(*(_matrix(node, part, first, flip) for part in (grid.codes, grid.scale)))
+    if name in folded.grids:
+        known = folded.grids[name]
+        grid = Grid(*(_matrix(node, part, first, flip) for part in (known.codes, known.scale)))
+    else:
+        grid = _found(node, _matrix(node, folded.constants[name], first, flip), name)
     _check_vector(node, dynamic[0], first and not options.get("transA", 0), grid.codes.shape[1],
                   folded)
     scale = grid.scale[:, 0]
@@ -117,28 +120,27 @@ def _bias(node: onnx.NodeProto, first: bool, mh: int, folded: Folded) -> np.ndar
                             "is expected") from None
 
 
-def _weights(node: onnx.NodeProto, name: str, folded: Folded) -> Grid:
-    """Return the grid of the weights: their quantizer's, or one that fits the floats."""
-    if name in folded.grids:
-        return folded.grids[name]
-    values = folded.constants[name].astype(np.float64)
+def _found(node: onnx.NodeProto, weights: np.ndarray, name: str) -> Grid:
+    """Find the grid that plain numbers lie on: integers, or multiples of one or a row's scale."""
+    values = weights.astype(np.float64)
     if not np.isfinite(values).all():
         raise Problem(node, f"weights {printable(name)} are not finite")
     if (values == np.rint(values)).all() and np.abs(values).max(initial=0) <= MAX_WEIGHT:
         return Grid(values.astype(np.int64), np.ones(values.shape))
-    grid = _guess(values)
-    if grid is None and values.ndim == 2:
-        for axis in (0, 1):
-            rows = [_guess(row) for row in np.moveaxis(values, axis, 0)]
-            if all(row is not None for row in rows):
-                grid = Grid(np.stack([row.codes for row in rows if row], axis),
-                            np.stack([row.scale for row in rows if row], axis))
-                break
-    if grid is None:
+    grids = [grid for grid in (_guess(values), _guess_rows(values)) if grid is not None]
+    if not grids:
         raise Problem(node, f"weights {printable(name)} are plain floats: "
                             f"{len(np.unique(values))} values that lie on no grid of at most "
                             f"{MAX_GUESSED} steps; quantize them (Quant or DequantizeLinear)")
-    return grid
+    # One scale, unless a scale for each row saves bits.
+    return min(grids, key=lambda grid: int(np.abs(grid.codes).max(initial=0)).bit_length())
+
+
+def _guess_rows(values: np.ndarray) -> Grid | None:
+    rows = [row for row in map(_guess, values) if row is not None]
+    if len(rows) < len(values):
+        return None
+    return Grid(np.stack([row.codes for row in rows]), np.stack([row.scale for row in rows]))
 
 
 def _guess(values: np.ndarray) -> Grid | None:

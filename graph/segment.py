@@ -58,12 +58,12 @@ class Segment:
     def run(self, x: np.ndarray) -> np.ndarray:
         """Evaluate for flat ``x``; the result has the dims of the file, batch in front."""
         x = np.ascontiguousarray(x, self.dtype)
+        if not len(x):
+            return np.zeros((0, *self.o_dims[1:]), self.folded.dtypes[self.target])
         if not self.nodes:
             return x.reshape(len(x), *self.o_dims[1:])
         if self.keeps_batch:
             return self._evaluate(self._batched, x.reshape(len(x), *self.i_dims[1:]))
-        if not len(x):
-            return np.zeros((0, *self.o_dims[1:]), self.folded.dtypes[self.target])
         each = [self._evaluate(self._as_is, v.reshape(self.i_dims)) for v in x]
         return np.concatenate(each) if each[0].ndim else np.stack(each)
 
