@@ -37,21 +37,21 @@ def nan_batch_norm(folder):
 def negative_variance(folder):
     model = good()
     swap(model, "BatchNormalization_0", 4, [1, 1, 1, -2, 1, 1])
-    return compiling(folder, model, "BatchNormalization_0")
+    return compiling(folder, model, "Quant_2", "NaN")
 
 
 @kind
-def infinite_thresholds(folder):
+def nan_thresholds(folder):
     model = multithreshold_mlp(WIDTHS, w_bits=2, a_bits=2)
-    swap(model, "MultiThreshold_1", 1, np.full((6, 3), np.inf))
-    return compiling(folder, model, "MultiThreshold_1", "inf")
+    swap(model, "MultiThreshold_1", 1, np.full((6, 3), np.nan))
+    return compiling(folder, model, named(model, "MultiThreshold_1").input[1], "18", "NaN")
 
 
 @kind
 def thresholds_for_the_wrong_channels(folder):
     model = multithreshold_mlp(WIDTHS, w_bits=2, a_bits=2)
     swap(model, "MultiThreshold_1", 1, np.full((5, 3), [1, 2, 3]))
-    return compiling(folder, model, "MultiThreshold_1", "5", "6")
+    return compiling(folder, model, "MultiThreshold_1", "threshold shape")
 
 
 @kind
@@ -96,13 +96,6 @@ def sixty_four_bits(folder):
     return compiling(folder, model, "Quant_2", "64")
 
 
-@kind
-def fractional_zero_point(folder):
-    model = good()
-    swap(model, "Quant_2", 2, 0.25)
-    return compiling(folder, model, "Quant_2", "zero point", "0.25")
-
-
 # Models that are sound but cannot be built.
 
 @kind
@@ -110,7 +103,7 @@ def unknown_rounding_mode(folder):
     model = good()
     mode = next(a for a in named(model, "Quant_2").attribute if a.name == "rounding_mode")
     mode.s = b"STOCHASTIC"
-    return compiling(folder, model, "Quant_2", "STOCHASTIC", "HALF_UP")
+    return compiling(folder, model, "Quant_2", "STOCHASTIC")
 
 
 @kind
@@ -192,10 +185,11 @@ def activations_without_quantizer(folder):
 
 
 @kind
-def input_without_quantizer(folder):
+def nothing_but_the_input_quantized(folder):
     model = good()
-    named(model, "MatMul_0").input[0] = "x"
-    return compiling(folder, model, "MatMul_0", "quantize", "--input")
+    del model.graph.node[1:]
+    model.graph.output[0].name = model.graph.node[0].output[0]
+    return compiling(folder, model, "Quant_0", "product")
 
 
 @kind
@@ -209,9 +203,10 @@ def two_inputs(folder):
 @kind
 def product_of_two_activations(folder):
     model = good()
-    named(model, "MatMul_1").input[1] = named(model, "Quant_2").output[0]
-    insert(model, "MatMul_1", helper.make_node("Transpose", ["Quant_2_out"], ["t"], "Turn"))
-    return compiling(folder, model, "MatMul_1")
+    insert(model, "MatMul_1", helper.make_node("Transpose", ["Quant_2_out"], ["t"], "Turn"),
+           helper.make_node("MatMul", ["t", "Quant_2_out"], ["outer"], "Outer"),
+           helper.make_node("MatMul", ["Quant_2_out", "outer"], ["inner"], "Inner"))
+    return compiling(folder, model, "Outer")
 
 
 @kind
@@ -219,9 +214,9 @@ def scale_that_depends_on_the_input(folder):
     model = good()
     insert(model, "Quant_2", helper.make_node("Identity", ["BatchNormalization_0_out"], ["same"],
                                               "Same"),
-           helper.make_node("ReduceMax", ["BatchNormalization_0_out"], ["top"], "Top"))
+           helper.make_node("Exp", ["BatchNormalization_0_out"], ["above_0"], "Scales"))
     named(model, "Quant_2").input[0] = "same"
-    named(model, "Quant_2").input[1] = "top"
+    named(model, "Quant_2").input[1] = "above_0"
     return compiling(folder, model, "Quant_2", "scale")
 
 
@@ -230,7 +225,7 @@ def residual_branch(folder):
     model = mlp((8, 6, 6, 4), w_bits=2, a_bits=2)
     insert(model, "Quant_4", helper.make_node("Add", ["Quant_2_out", "BatchNormalization_1_out"],
                                               ["sum"], "Join"))
-    return compiling(folder, model, "Join")
+    return compiling(folder, model, "branch")
 
 
 @kind

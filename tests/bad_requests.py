@@ -20,7 +20,7 @@ kind = kinds(KINDS)
 
 @kind
 def integers_of_no_type(folder):
-    return compiling(folder, good(), "uint7x", "uint8", options=["--input", "uint7x"])
+    return compiling(folder, good(), "uint7x", "uint16", options=["--input", "uint7x"])
 
 
 @kind
@@ -31,7 +31,7 @@ def more_winners_than_outputs(folder):
 @kind
 def impossible_rate(folder):
     # At 1 MHz no fold gives more than 1,000,000 frames a second.
-    return compiling(folder, good(), "mvtu", "2000000",
+    return compiling(folder, good(), "2e+06", "1 MHz", "1e+06",
                      options=["--fps", "2000000", "--clock", "1"])
 
 
@@ -42,12 +42,12 @@ def rate_of_zero(folder):
 
 @kind
 def rate_that_is_no_number(folder):
-    return compiling(folder, good(), "nan", options=["--fps", "nan"])
+    return compiling(folder, good(), "--fps", options=["--fps", "nan"], status=2)
 
 
 @kind
 def negative_rate(folder):
-    return compiling(folder, good(), "--fps", "-5", options=["--fps", "-5"], status=2)
+    return compiling(folder, good(), "--fps", options=["--fps", "-5"], status=2)
 
 
 @kind
@@ -148,7 +148,7 @@ if sys.platform == "linux":
     @kind
     def output_that_cannot_be_written(folder):
         # Nobody, root included, makes folders here.
-        bad = compiling(folder, good(), "/proc/self/out")
+        bad = compiling(folder, good(), "/proc/self")
         return Bad([*bad.argv[:-1], "/proc/self/out"], bad.words)
 
 
@@ -210,12 +210,12 @@ def frames_pickled(folder):
 
 @kind
 def frames_of_text(folder):
-    return simulating(folder, np.full((3, 8), "one"), "x.npy", "<U3")
+    return simulating(folder, np.full((3, 8), "one"), "float32", "<U3")
 
 
 @kind
 def frames_of_complex_numbers(folder):
-    return simulating(folder, np.full((3, 8), 1j), "x.npy", "complex128")
+    return simulating(folder, np.full((3, 8), 1j), "float32", "complex128")
 
 
 @kind
@@ -230,7 +230,7 @@ def no_frames(folder):
 
 @kind
 def pixels_that_do_not_fit(folder):
-    return simulating(folder, np.full((3, 8), 300), "300", "uint8", options=["--input", "uint8"])
+    return simulating(folder, np.full((3, 8), 300), "300", "255", options=["--input", "uint8"])
 
 
 @kind
