@@ -142,7 +142,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
 
 
 def _settings(network, plan, family, device, clock_mhz) -> dict[str, Any]:
-    """What ``simulate`` must know of the way a folder was compiled."""
+    """Return what ``simulate`` must know of the way a folder was compiled."""
     return {
         "format": FORMAT, "name": network.name, "family": family, "device": device,
         "clock_mhz": clock_mhz, "top": network.top,
@@ -172,8 +172,7 @@ def _check_folder(folder: Path, force: bool) -> None:
 
 
 def _install(folder: Path, files: dict[str, bytes], settings: dict[str, Any]) -> None:
-    """Write all files beside the folder, then move them in; build.json, which vouches, comes last.
-    """
+    """Write all files in a corner, then move them in; build.json, which vouches, comes last."""
     created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

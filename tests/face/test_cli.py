@@ -1,6 +1,8 @@
 """Tests of quinnoa/cli.py: what is parsed, printed, and returned as exit status."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,7 +119,7 @@ def test_compile_makes_what_the_guide_lists(compiled, capsys):
     made = {path.name for path in compiled.iterdir()}
     assert made == {"tfc_w1a1.v", "fold.toml", "report.html", "report.json", "model.onnx",
                     "build.json"}
-    assert "\nmodule tfc_w1a1(" in (compiled / "tfc_w1a1.v").read_text()
+    assert re.search(r"^module tfc_w1a1\(", (compiled / "tfc_w1a1.v").read_text(), re.MULTILINE)
 
 
 def test_the_report_has_the_promised_keys(compiled):
@@ -152,6 +154,7 @@ def test_report_draws_the_page_again(compiled, capsys):
 
 
 def test_simulate_of_the_model_tells_the_accuracy(compiled, tmp_path, capsys):
+    compiled = shutil.copytree(compiled, tmp_path / "copy")
     assert run("simulate", str(compiled), "--input", DIGITS, "--labels", LABELS,
                "--level", "model", "--limit", "200") == 0
     result = json.loads((compiled / "simulation.json").read_text())
@@ -164,10 +167,30 @@ def test_simulate_of_the_model_tells_the_accuracy(compiled, tmp_path, capsys):
     assert "Measured" in (compiled / "report.html").read_text(encoding="utf-8")
 
 
-def test_simulate_that_differs_is_status_1(monkeypatch, compiled, capsys):
-    result = {"level": "rtl", "frames": 7, "mismatches": 2, "seconds": 0.1}
+@pytest.mark.slow
+def test_simulate_of_the_verilog_keeps_the_bound(compiled, tmp_path, capsys):
+    folder = shutil.copytree(compiled, tmp_path / "copy")
+    assert run("simulate", str(folder), "--input", DIGITS, "--limit", "20",
+               "--against", "onnx") == 0
+    result = json.loads((folder / "simulation.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
+    assert (result["level"], result["frames"], result["mismatches"]) == ("rtl", 20, 0)
+    assert result["cycles_per_frame"] == report["bound_cycles"] == 64
+    assert result["latency"] == report["latency"]
+    assert result["against_onnx"] == {"frames": 20, "mismatches": 0, "rounded": 0}
+    assert "0 with the ONNX executor" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more, status, message", [
+    ({"mismatches": 2}, 1, "2 of 7 frames differ from the integer model"),
+    ({"against_onnx": {"frames": 7, "mismatches": 3, "rounded": 1}}, 1,
+     "2 of 7 frames differ from the ONNX executor, its own rounding apart"),
+    ({"against_onnx": {"frames": 7, "mismatches": 3, "rounded": 3}}, 0, ""),
+])
+def test_simulate_that_differs_is_status_1(more, status, message, monkeypatch, compiled, capsys):
+    result = {"level": "rtl", "frames": 7, "mismatches": 0, "seconds": 0.1} | more
     monkeypatch.setattr("quinnoa.flow.simulate", lambda *_, **__: result)
-    assert run("simulate", str(compiled), "--input", DIGITS) == 1
+    assert run("simulate", str(compiled), "--input", DIGITS) == status
     captured = capsys.readouterr()
-    assert "2 mismatches" in captured.out
-    assert captured.err == "error: 2 of 7 frames differ from the integer model\n"
+    assert captured.out.startswith("rtl: 7 frames")
+    assert captured.err == (f"error: {message}\n" if message else "")

@@ -115,6 +115,16 @@ def test_measurements_that_miss_are_marked():
     assert html.count('class="tile bad"') == 2
 
 
+@pytest.mark.parametrize("mismatches, rounded, mark, note", [
+    (0, 0, "good", "with the ONNX executor"),
+    (2, 2, "good", "with the ONNX executor, 2 by its rounding"),
+    (3, 2, "bad", "with the ONNX executor, 2 by its rounding")])
+def test_the_executor_stands_beside_the_model(mismatches, rounded, mark, note):
+    executor = {"frames": 1000, "mismatches": mismatches, "rounded": rounded}
+    html = page(report(), SIMULATION | {"against_onnx": executor})
+    assert f'class="tile {mark}"><dt>Mismatches</dt><dd>{mismatches}</dd><small>{note}<' in html
+
+
 def test_names_of_the_model_are_escaped():
     one = layer(HOSTILE, HOSTILE, 64, weights=HOSTILE, memory=HOSTILE, memory_width=1,
                 memory_depth=1)
@@ -148,14 +158,14 @@ def test_the_terminal_shows_every_layer(capsys):
 
 
 def test_a_measurement_is_one_line():
-    assert measured(SIMULATION) == ("rtl: 1,000 frames, 0 mismatches, 64 cycles a frame, latency "
-                                    "131 cycles, accuracy 93.10 %, in 3.2 s")
+    assert measured(SIMULATION) == ("rtl: 1,000 frames, 0 mismatches with the model, 64 cycles a "
+                                    "frame, latency 131 cycles, accuracy 93.10 %, in 3.2 s")
 
 
 def test_a_measurement_of_the_model_has_no_cycles():
     result = SIMULATION | {"level": "model", "cycles_per_frame": None, "latency": None,
                            "accuracy": None}
-    assert measured(result) == "model: 1,000 frames, 0 mismatches, in 3.2 s"
+    assert measured(result) == "model: 1,000 frames, 0 mismatches with the model, in 3.2 s"
 
 
 @pytest.mark.parametrize("value, text", [
