@@ -13,10 +13,9 @@ from quinnoa.errors import ModelError, UnsupportedModel
 from .evaluate import attributes, evaluate, product
 from .operators import PRODUCTS, RESHAPES, blocked
 from .read import Model, label, printable
+from .size import check_size
 
 __all__ = ["Finding", "Folded", "Grid", "Problem", "fold_constants", "refuse"]
-
-MAX_CONSTANT = 2 ** 27                   # elements
 
 
 @dataclass(frozen=True)
@@ -140,14 +139,13 @@ class _Fold:
             self.constants[node.output[0]] = _constant(node, self.model.file)
         elif known or node.op_type in ("Shape", "Size"):
             values = self.constants if known else self.values
+            check_size(node, values, self.model.opset)
             made = evaluate(node, values, self.model.opset)
-            for value in made.values():
-                if value.size > MAX_CONSTANT:
-                    raise ModelError(f"node {label(node)}: a constant of {value.size} elements")
             self.constants.update(made)
             self._keep_grid(node)
         else:
             both = {**self.constants, **self.values}
+            check_size(node, both, self.model.opset)
             if node.op_type in PRODUCTS:
                 made = {node.output[0]: _product_dims(node, both)}
             else:

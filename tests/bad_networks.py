@@ -277,12 +277,35 @@ def loop(folder):
     return compiling(folder, model, "Round", "Loop")
 
 
-@kind
-def constant_that_unfolds_to_gigabytes(folder):
-    # 2^40 elements out of three small nodes, if they were folded.
+def unfolding(folder, op, *constants):
+    """Add the greatest element that ``op`` makes of constants; it makes 2^34 of them, 64 GB."""
     model = good()
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1 << 20, 1 << 20]), "big"))
-    insert(model, "Quant_2", helper.make_node("ConstantOfShape", ["big"], ["zeros"], "Zeros"),
-           helper.make_node("ReduceMax", ["zeros"], ["none"], "Most", keepdims=0),
-           helper.make_node("Add", ["BatchNormalization_0_out", "none"], ["sum"], "Bomb"))
-    return compiling(folder, model, "Zeros")
+    names = [f"part{k}" for k in range(len(constants))]
+    model.graph.initializer.extend(map(numpy_helper.from_array, constants, names))
+    insert(model, "Quant_2", helper.make_node(op, names, ["vast"], "Bomb"),
+           helper.make_node("ReduceMax", ["vast"], ["most"], "Most", keepdims=0),
+           helper.make_node("Add", ["BatchNormalization_0_out", "most"], ["sum"], "Sum"))
+    return compiling(folder, model, "Bomb", "17179869184")
+
+
+@kind
+def shape_that_unfolds_to_gigabytes(folder):
+    return unfolding(folder, "ConstantOfShape", np.array([1 << 17, 1 << 17]))
+
+
+@kind
+def expansion_to_gigabytes(folder):
+    return unfolding(folder, "Expand", np.ones((1, 1), np.float32),
+                     np.array([1 << 17, 1 << 17]))
+
+
+@kind
+def sum_that_unfolds_to_gigabytes(folder):
+    column = np.ones((1 << 17, 1), np.float32)
+    return unfolding(folder, "Add", column, column.T)
+
+
+@kind
+def product_that_unfolds_to_gigabytes(folder):
+    column = np.ones((1 << 17, 1), np.float32)
+    return unfolding(folder, "MatMul", column, column.T)
