@@ -6,6 +6,7 @@ import numpy as np
 from amaranth import signed, unsigned
 
 from quinnoa.graph.layers import Fold, MatMul, Stream
+from quinnoa.graph.products import accumulator_shape
 from quinnoa.rtl.shapes import BIPOLAR
 from quinnoa.rtl.thresholds import Thresholds
 
@@ -63,7 +64,7 @@ def network(widths, folds, bits, *, seed=0):
         else:
             top = 2 ** (w_bits - 1) - 1
             weights, w_shape = rng.integers(-top, top + 1, (mh, mw)), signed(w_bits)
-        thresholds, y_shape = None, None
+        thresholds = None
         if k < len(folds) - 1:
             steps = 2 ** a_bits - 1
             spread = int(np.abs(weights).sum(axis=1).mean() ** 0.5) * 2 ** (i_bits - 1)
@@ -71,7 +72,7 @@ def network(widths, folds, bits, *, seed=0):
             y_shape = BIPOLAR if a_bits == 1 else unsigned(a_bits)
             thresholds = Thresholds(values, y_shape)
         else:
-            y_shape = signed(32)
+            y_shape = accumulator_shape(weights, x_shape)
         layers.append(MatMul(
             f"mvtu{k}", Stream((mw,), x_shape), Stream((mh,), y_shape), Fold(pe, simd),
             weights=weights, w_shape=w_shape, thresholds=thresholds))

@@ -2,11 +2,10 @@
 """Units: from the layer records of a folded network to the chain of components that computes it."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from quinnoa.rtl.families import Family
-from quinnoa.rtl.fifo import FIFO
+from quinnoa.rtl.fifo import FIFO, fifo_latency
 from quinnoa.rtl.mvtu import MVTU
 from quinnoa.rtl.threshold import ThresholdUnit
 from quinnoa.rtl.topk import TopKUnit
@@ -61,7 +60,11 @@ def plan_chain(network: Network, family: Family) -> Plan:
         check_fold(layer, layer.fold)
         if before is not None:
             units += _between(before.o, o_lanes(before), i_lanes(layer), len(units))
-        units.append(Unit(layer.name, _component(layer, family), layer))
+        component = _component(layer, family)
+        given = component.o.payload.shape().elem_shape
+        if given != layer.o.shape:
+            raise ValueError(f"{layer.name} gives {given!r}, but its record says {layer.o.shape!r}")
+        units.append(Unit(layer.name, component, layer))
         before = layer
     units = _number_converters(units)
     first, last = network.layers[0], network.layers[-1]
@@ -123,7 +126,7 @@ def size_fifos(components: list[Any], beats_in: int,
         for component, depth in zip(components, [*depths, 0], strict=True):
             parts.append(component)
             if depth:
-                parts.append(Buffer(depth, _fifo_latency(depth)))
+                parts.append(Buffer(depth, fifo_latency(depth)))
         return steady_state(parts, beats_in, beats_out)
 
     depths = [0] * len(ample)
@@ -144,11 +147,6 @@ def size_fifos(components: list[Any], beats_in: int,
                 low = middle + 1
         depths[k] = candidates[low]
     return depths, time(depths)
-
-
-@lru_cache(maxsize=None)
-def _fifo_latency(depth: int) -> int:
-    return FIFO(1, depth=depth).latency
 
 
 def _beats_per_period(component: Any, of: str = "gives") -> int:
