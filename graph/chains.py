@@ -168,8 +168,9 @@ def _affine(encoding: Encoding, node: onnx.NodeProto, name: str,
         return encoding
     if op == "DequantizeLinear":
         scale = _constant(node, 1, folded)
-        has_zero = len(node.input) > 2 and node.input[2]
-        zero: float | np.ndarray | None = _constant(node, 2, folded) if has_zero else 0.0
+        zero: float | np.ndarray | None = 0.0
+        if len(node.input) > 2 and node.input[2]:
+            zero = _constant(node, 2, folded)
         if scale is None or zero is None:
             return None
         return encoding.affine(scale, -np.asarray(scale) * zero + 0.0)

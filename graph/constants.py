@@ -17,6 +17,8 @@ from .size import check_size
 
 __all__ = ["Finding", "Folded", "Grid", "Problem", "fold_constants", "refuse"]
 
+ROUNDING_MODES = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -134,6 +136,8 @@ class _Fold:
     def take(self, node: onnx.NodeProto) -> None:
         """Fold a node, or evaluate it for the zero input."""
         check_parameters(node, self.constants)
+        if node.op_type == "MultiThreshold":
+            _check_thresholds(node, {**self.constants, **self.values})
         known = all(name in self.constants for name in node.input if name)
         if node.op_type == "Constant" and not node.input:
             self.constants[node.output[0]] = _constant(node, self.model.file)
@@ -198,6 +202,11 @@ def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> 
              "DequantizeLinear": ("scale",), "MultiThreshold": ("thresholds",),
              "Trunc": ("scale", "zero point", "input bits")}.get(node.op_type, ())
     where = f"node {label(node)} ({node.op_type})"
+    if node.op_type in ("Quant", "IntQuant", "Trunc"):
+        mode = attributes(node).get("rounding_mode", "ROUND")
+        if str(mode).upper() not in ROUNDING_MODES:
+            raise UnsupportedModel(f"{where}: its rounding mode is {printable(str(mode))}; one of "
+                                   f"{', '.join(ROUNDING_MODES)} is expected")
     if names and len(node.input) < 1 + len(names):
         raise ModelError(f"{where}: {len(node.input)} inputs; {1 + len(names)} are expected")
     for name, tensor in zip(names, node.input[1:], strict=False):
@@ -213,6 +222,16 @@ def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> 
             if bits.size != 1 or bits.reshape(-1)[0] not in range(1, 33):
                 raise ModelError(f"{where}: its bits are {value.tolist()}; one whole number from 1 "
                                  "to 32 is expected")
+
+
+def _check_thresholds(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> None:
+    x, steps = (values[name].shape for name in node.input[:2])
+    layout = attributes(node).get("data_layout") or {3: "NWC"}.get(len(x), "NC")
+    axis = layout.index("C") if "C" in layout else 1
+    channels = x[axis] if axis < len(x) else 1
+    if len(steps) != 2 or steps[0] not in (1, channels):
+        raise ModelError(f"node {label(node)} ({node.op_type}): its threshold shape is {list(steps)}, "
+                         f"for {channels} channels; [1 or {channels}, steps] is expected")
 
 
 def _grid(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> Grid | None:

@@ -298,7 +298,8 @@ class _Lowering:
         offset = product.scale * (product.codes @ np.broadcast_to(
             np.asarray(x.offset, np.float64), product.codes.shape[1])) + product.bias
         low, high = _limits_of(weights, source)
-        encoding = Encoding(alike(product.scale * x.scale), alike(offset), int(low.min()), int(high.max()))
+        encoding = Encoding(alike(product.scale * x.scale), alike(offset), int(low.min()),
+                            int(high.max()))
         self.sums.append(Sum(node.output[0], len(self.layers) - 1, encoding))
         return Source(encoding, np.arange(len(weights)), low, high, source.stride)
 
