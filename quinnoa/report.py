@@ -104,8 +104,8 @@ def measured(simulation: Report) -> str:
     """Return one line that says what a simulation found."""
     parts = [f"{simulation['level']}: {number(simulation['frames'])} frames",
              f"{number(simulation['mismatches'])} mismatches with the model"]
-    if executor := simulation.get("against_onnx"):
-        parts.append(f"{number(executor['mismatches'])} with the ONNX executor")
+    if simulation.get("mismatches_onnx") is not None:
+        parts.append(f"{number(simulation['mismatches_onnx'])} with the ONNX executor")
     if simulation.get("cycles_per_frame") is not None:
         parts.append(f"{number(simulation['cycles_per_frame'])} cycles a frame")
     if simulation.get("latency") is not None:

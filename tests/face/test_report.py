@@ -115,13 +115,13 @@ def test_measurements_that_miss_are_marked():
     assert html.count('class="tile bad"') == 2
 
 
-@pytest.mark.parametrize("mismatches, rounded, mark, note", [
+@pytest.mark.parametrize("mismatches, rounds, mark, note", [
     (0, 0, "good", "with the ONNX executor"),
-    (2, 2, "good", "with the ONNX executor, 2 by its rounding"),
-    (3, 2, "bad", "with the ONNX executor, 2 by its rounding")])
-def test_the_executor_stands_beside_the_model(mismatches, rounded, mark, note):
-    executor = {"frames": 1000, "mismatches": mismatches, "rounded": rounded}
-    html = page(report(), SIMULATION | {"against_onnx": executor})
+    (0, 2, "good", "with the ONNX executor, 2 by its rounding apart"),
+    (1, 2, "bad", "with the ONNX executor, 2 by its rounding apart")])
+def test_the_executor_stands_beside_the_model(mismatches, rounds, mark, note):
+    executor = {"mismatches_onnx": mismatches, "executor_rounds": rounds}
+    html = page(report(), SIMULATION | executor)
     assert f'class="tile {mark}"><dt>Mismatches</dt><dd>{mismatches}</dd><small>{note}<' in html
 
 
