@@ -7,10 +7,10 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
-from .dot import Dot, weight_bits
 from .families import GENERIC
 from .matvec import matvec
 from .outlet import Outlet
+from .raw import RawSum, weight_bits
 from .rows import Rows, simplify_steps, value_range
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
@@ -108,11 +108,10 @@ class MVTU(wiring.Component):
             weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, self.thresholds)
         low, high = value_range(weights, self.x_shape)
         self.y_shape = shape_for(low.min(), high.max()) if steps is None else self.thresholds.shape
-        dot = Dot(simd=self.simd, x_shape=self.x_shape, w_shape=self.w_shape, width=1,
-                  family=self._family)
-        raw = {"scale": dot.scale, "offset": dot.offset(weights)}
-        self._rows = (Rows.of_values(low, high, **raw) if steps is None else
-                      Rows.of_steps(low, high, *steps, **raw))
+        raw = RawSum(self.simd, self.x_shape, self.w_shape, inverts=self._family.lut6)
+        meaning = {"scale": raw.scale, "offset": raw.offset(weights)}
+        self._rows = (Rows.of_values(low, high, **meaning) if steps is None else
+                      Rows.of_steps(low, high, *steps, **meaning))
         return weights
 
     def _lay_weights(self, weights, memory):
