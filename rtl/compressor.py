@@ -13,6 +13,10 @@ __all__ = ["Term", "accumulate_plan", "dot_heap", "sum_plan"]
 # Truth tables of terms, index bit 0 the first net: one net; two; (sum, first); (sum, start, first).
 ONLY, AND, NAND, XNOR, XOR = 0b10, 0b1000, 0b0111, 0b1001, 0b0110
 GATED, STARTED = 0b0010, 0b11001010
+# Most LUTs one after another in a stage, the last of them driving a carry chain.
+DEPTH = 3
+# Full adders one after another in the stages that form the terms.
+CHAINED = 2
 
 
 @dataclass(frozen=True)
@@ -101,35 +105,54 @@ def _inputs(terms):
     return len({n for t in terms for n in t.nets})
 
 
-def _first_level(builder, columns, rng):
-    """Form the terms and count them by threes and twos, two inputs each: 3 in two sites."""
-    builder.stage()
-    following = [[] for _ in range(len(columns) + 1)]
-    single = []
-    for k, terms in enumerate(columns):
-        terms = list(terms)
-        pairs = 2 if len(terms) % 3 == 1 and len(terms) > 3 and rng.random() < 0.5 else 0
-        while terms:
-            n = 2 if pairs else 3
-            pairs -= bool(pairs)
-            group, terms = terms[:n], terms[n:]
-            if len(group) == 3:
-                nets = [*builder.lut([_parity], group), *builder.lut([_half], group)]
-            elif len(group) == 2:
-                nets = builder.lut([_parity, _half], group)
+def _count(builder, terms):
+    """Lay a counter of two or three terms, one site if they have five inputs; return (1, 2)."""
+    if _inputs(terms) <= 5:
+        nets = builder.lut([_parity, _half], terms)
+    else:
+        nets = *builder.lut([_parity], terms), *builder.lut([_half], terms)
+    return [Term((net,)) for net in nets]
+
+
+class _Counting:
+    """The first levels: forms the terms and counts them, in chains of full adders.
+
+    Two terms have four inputs, so that a LUT6_2 adds a fifth: the sum of the LUT before it. That
+    is two terms a site, leaving a carry for each and one sum a chain. ``CHAINED`` adders follow one
+    another in a stage; the terms of the next stage come a cycle late.
+    """
+
+    def __init__(self, heap, stages):
+        self._chains, self._single = [], []
+        for k, terms in enumerate(heap):
+            links = [terms[j:j + 2] for j in range(len(terms) % 2, len(terms), 2)]
+            if len(terms) % 2 and links:
+                links[0] = [*links[0], terms[0]]
+            elif len(terms) % 2:
+                self._single.append((k, terms[0]))
+            for j in range(0, len(links), stages * CHAINED):
+                self._chains.append((k, None, links[j:j + stages * CHAINED]))
+
+    def __bool__(self):
+        return bool(self._chains or self._single)
+
+    def lay(self, builder, following):
+        """Lay what fits one stage, with its results in ``following``."""
+        chains, self._chains = self._chains, []
+        for k, total, links in chains:
+            for link in links[:CHAINED]:
+                total, carry = _count(builder, [*link, total] if total else link)
+                following[k + 1].append(carry)
+            if links[CHAINED:]:
+                self._chains.append((k, total, links[CHAINED:]))
             else:
-                single.append((k, group[0]))
-                continue
-            for j, net in enumerate(nets):
-                following[k + j].append(Term((net,)))
-    while single:
-        (k, a), *other = single[:2]
-        nets = builder.lut([_first, _second], [a], [other[0][1]]) if other else \
-            builder.lut([_first], [a])
-        for (column, _), net in zip(single[:2], nets, strict=True):
-            following[column].append(Term((net,)))
-        single = single[2:]
-    return following
+                following[k].append(total)
+        while self._single:
+            pair, self._single = self._single[:2], self._single[2:]
+            nets = builder.lut([_first, _second][:len(pair)], [pair[0][1]],
+                               [term for _, term in pair[1:]])
+            for (k, _), net in zip(pair, nets, strict=True):
+                following[k].append(Term((net,)))
 
 
 def _atoms(heights, k, rng):
@@ -208,11 +231,12 @@ def _lay_chain(builder, atoms, high, columns, following):
         following[start + j].append(Term((net,)))
 
 
-def _level(builder, columns, limit, threshold, rng):
+def _level(builder, columns, counting, limit, threshold, rng):
     """Compress once: chains of at least ``threshold`` while a column is higher than ``limit``."""
     builder.stage()
     columns = [list(column) for column in columns]
     following = [[] for _ in range(len(columns) + 2)]
+    counting.lay(builder, following)
     laid = False
     while True:
         heights = [len(column) for column in columns]
@@ -237,7 +261,9 @@ def _level(builder, columns, limit, threshold, rng):
 def _final(builder, columns, width):
     """Add up to three terms a column in one carry chain; return the nets of the sum.
 
-    Where a column has three, its majority goes on to the next column: the ternary adder.
+    Where a column has three, its majority goes on to the next column: the ternary adder. It is
+    the second output of the column's LUT, and for timing analysis so depends on the majority
+    before it; where that would make more than ``DEPTH`` LUTs in a row it has a LUT of its own.
     """
     high = sum(len(column) << k for k, column in enumerate(columns))
     width = min(width, high.bit_length())
@@ -246,7 +272,7 @@ def _final(builder, columns, width):
     low = [c[0].nets[0] if c else ZERO for c in columns[:start]]
     if start >= width:
         return low[:width]
-    s, di, ci, majority = [], [], ZERO, None
+    s, di, ci, majority, depth = [], [], ZERO, None, 0
     for k in range(start, width):
         terms = list(columns[k]) if k < len(columns) else []
         raw = [t for t in terms if len(t.nets) == 1]
@@ -264,10 +290,12 @@ def _final(builder, columns, width):
         if split >= 2 and k < width - 1:
             left = terms if majority is not None else [t for t in terms if t is not raw[-1]]
             other = carried or raw[-1:]
-            if _inputs([*left, *other]) <= 5:
+            depth = depth + 1 if carried else 1
+            if _inputs([*left, *other]) <= 5 and depth < DEPTH:
                 nets = builder.lut([_parity, _half], left, other)
             else:
                 nets = *builder.lut([_parity], left, other), *builder.lut([_half], left)
+                depth = 1
             majority = nets[1]
         else:
             nets = builder.lut([_parity], [*terms, *carried]) if terms or carried else (ZERO,)
@@ -300,14 +328,15 @@ def dot_heap(simd, x_shape, w_shape, width):
 def sum_plan(simd, x_shape, w_shape, width, rows=1):
     """Plan the dot product of ``dot_heap`` down to ``rows`` bits a column, 1 or 2, modulo 2**width.
 
-    The best of some dozens of trees, found by chance from a fixed seed: fewest sites, then fewest
-    stages.
+    The best of some dozens of trees, found by chance from fixed seeds: fewest sites, with those
+    that two rows cost an adder after it, then fewest stages.
     """
     heap = dot_heap(simd, x_shape, w_shape, width)
     bits = sum(map(len, heap))
     tries = range(max(4, min(240, 16000 // bits)))
     plans = (_try_plan(seed, heap, width, rows) for seed in tries)
-    return min(plans, key=lambda plan: (plan.sites, plan.latency))
+    return min(plans, key=lambda plan: (plan.sites + sum(h > 1 for h in plan.heights[1:]),
+                                        plan.latency))
 
 
 def _try_plan(seed, heap, width, rows):
@@ -315,9 +344,10 @@ def _try_plan(seed, heap, width, rows):
     threshold = rng.choice((0.5, 1.0, 1.2, 1.3, 1.5))
     limit = rows if rows > 1 else rng.choice((2, 3))
     builder = _Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
-    columns = _first_level(builder, heap, rng)[:width]
-    while max(map(len, columns)) > limit:
-        columns = _level(builder, columns, limit, threshold, rng)[:width]
+    counting = _Counting(heap, rng.choice((1, 2)))
+    columns = [[] for _ in heap]
+    while counting or max(map(len, columns)) > limit:
+        columns = _level(builder, columns, counting, limit, threshold, rng)[:width]
     if rows == 1:
         builder.stage()
         columns = [[Term((net,))] for net in _final(builder, columns, width)]
