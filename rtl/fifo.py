@@ -2,16 +2,19 @@
 """FIFO: holds up to ``depth`` beats, with both sides registered; and the store inside it."""
 
 import numpy as np
-from amaranth import Module, Mux, Shape, Signal
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .schedule import Schedule
 
-__all__ = ["FIFO", "STYLES", "Credits", "Store"]
+__all__ = ["FIFO", "STYLES", "Credits", "Store", "fifo_latency"]
 
 STYLES = ("registers", "srl", "lutram", "block")
-_RAM_STYLE = {"srl": "distributed", "lutram": "distributed", "block": "block"}
+_RAM_STYLE = {"lutram": "distributed", "block": "block"}
+# Shift registers that feed back the XNOR of the last bit and this one run through all states but
+# the one of ones (Xilinx XAPP 052, table 3); a LUT where a counter needs one for each bit.
+_TAPS = {2: 0, 3: 1, 4: 2, 5: 2, 6: 4}
 
 
 def cheapest_style(depth, width):
@@ -19,7 +22,22 @@ def cheapest_style(depth, width):
     if depth == 2:
         return "registers"
     # A half block RAM holds 16384 bits; as LUTRAM a quarter of that costs some 100 LUTs.
-    return "lutram" if depth <= 65 or depth * width <= 4096 else "block"
+    return "lutram" if depth <= 64 or depth * width <= 4096 else "block"
+
+
+def move(m, value, up, down):
+    """Count ``up`` or ``down``, or neither if both."""
+    # A bit toggles if all below it are 1, or, on the way down, 0: a LUT each in a short counter.
+    below = [bit ^ down for bit in value]
+    toggles = Cat(Cat(below[:k]).all() for k in range(len(value)))
+    after = value ^ toggles if len(value) <= 6 else value + Mux(down, -1, 1)
+    with m.If(up ^ down):
+        m.d.sync += value.eq(after)
+
+
+def fifo_latency(depth):
+    """Return the cycles from a beat's way in to its offer: 1 from registers, 2 from a memory."""
+    return 1 if depth == 2 else 2
 
 
 class Credits(wiring.Component):
@@ -47,10 +65,7 @@ class Credits(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         credits = Signal(range(self.room + 1), init=self.room)
-        with m.If(self.give & ~self.taken):
-            m.d.sync += credits.eq(credits - 1)
-        with m.If(self.taken & ~self.give):
-            m.d.sync += credits.eq(credits + 1)
+        move(m, credits, self.taken, self.give)
         # ready == (credits != 0) without waiting for the count.
         spent = ~self.ready | ((credits == 1) & self.give)
         m.d.sync += self.ready.eq(self.taken | ~spent)
@@ -94,18 +109,20 @@ class Store(wiring.Component):
                              f"style is {style}, depth is {depth}")
         if style == "srl" and depth > 65:
             raise ValueError(f"style srl holds at most 65 beats: depth is {depth}")
-        self.depth, self.style = depth, style
+        self.depth, self.style, self._width = depth, style, Shape.cast(shape).width
         super().__init__({"push": In(1), "data": In(shape), "o": Out(stream.Signature(shape))})
 
     @property
     def latency(self):
         """Cycles from ``push`` to ``o.valid``."""
-        return 1 if self.style == "registers" else 2
+        return fifo_latency(self.depth)
 
     def elaborate(self, platform):
         m = Module()
         if self.style == "registers":
             self._registers(m)
+        elif self.style == "srl":
+            self._shift_registers(m)
         else:
             self._memory(m)
         return m
@@ -127,38 +144,71 @@ class Store(wiring.Component):
         with m.Elif(self.push):
             m.d.sync += has_spare.eq(1)
 
+    def _load(self, m, some):
+        """Return whether the register of ``o`` takes the next beat, of which there is ``some``."""
+        load = Signal()
+        m.d.comb += load.eq(some & (self.o.ready | ~self.o.valid))
+        m.d.sync += self.o.valid.eq(load | (self.o.valid & ~self.o.ready))
+        return load
+
+    def _shift_registers(self, m):
+        """Shift every beat in; the oldest one stands as deep as there are others."""
+        some = Signal()
+        load = self._load(m, some)
+        # A power of two, and all rows told apart, is what synthesis makes an SRL of.
+        rows = 1 << (self.depth - 2).bit_length()
+        oldest = Signal(range(rows), init=rows - 1)
+        move(m, oldest, self.push, load)
+        m.d.sync += some.eq(self.push | (some & ~(load & (oldest == 0))))
+
+        data, o_payload = Value.cast(self.data), Signal(self._width, reset_less=True)
+        for b in range(self._width):
+            row, bit = Signal(rows, name=f"row_{b}", reset_less=True), Signal(name=f"oldest_{b}")
+            with m.If(self.push):
+                m.d.sync += row.eq(Cat(data[b], row))
+            with m.Switch(oldest):
+                for k in range(rows):
+                    with m.Case(k):
+                        m.d.comb += bit.eq(row[k])
+            with m.If(load):
+                m.d.sync += o_payload[b].eq(bit)
+        m.d.comb += Value.cast(self.o.payload).eq(o_payload)
+
     def _memory(self, m):
         """Offer from the read register of a memory, loaded ahead."""
-        # The beat on `o` has left the memory. Rows of LUTRAM come in powers of two anyway.
-        rows = self.depth - 1
-        rows = 1 << (rows - 1).bit_length() if rows <= 64 else rows
+        # The beat on `o` has left the memory.
+        size = (self.depth - 1).bit_length()
+        shifts = size in _TAPS
+        rows = 1 << size if shifts else self.depth - 1
         m.submodules.rows = mem = memory.Memory(
             shape=self.data.shape(), depth=rows, init=[],
             attrs={"ram_style": _RAM_STYLE[self.style]})
         w_port, r_port = mem.write_port(), mem.read_port()
 
-        # No row is read in the cycle in which it is written: it counts from the cycle after.
-        count = Signal(range(self.depth))
-        some, load = Signal(), Signal()
+        # No row is read in the cycle in which it is written: there is some from the next one on.
+        some = Signal()
+        load = self._load(m, some)
+        write, read, after = Signal(range(rows)), Signal(range(rows)), Signal(range(rows), init=1)
+        for address, step in ((write, self.push), (after, load)):
+            self._advance(m, address, step, None if shifts else rows)
+        with m.If(load):
+            m.d.sync += read.eq(after)
+        m.d.sync += some.eq(self.push | (some & ~(load & (after == write))))
         m.d.comb += [
-            load.eq(some & (self.o.ready | ~self.o.valid)),
-            w_port.en.eq(self.push), w_port.data.eq(self.data),
-            r_port.en.eq(load), self.o.payload.eq(r_port.data),
+            w_port.en.eq(self.push), w_port.addr.eq(write), w_port.data.eq(self.data),
+            r_port.en.eq(load), r_port.addr.eq(read), self.o.payload.eq(r_port.data),
         ]
-        with m.If(self.push & ~load):
-            m.d.sync += count.eq(count + 1)
-        with m.If(load & ~self.push):
-            m.d.sync += count.eq(count - 1)
-        m.d.sync += [
-            some.eq(self.push | (some & ~(load & (count == 1)))),
-            self.o.valid.eq(load | (self.o.valid & ~self.o.ready)),
-        ]
-        for port, step in ((w_port, self.push), (r_port, load)):
-            last = Signal()
+
+    def _advance(self, m, address, step, rows):
+        """Go to the row after ``address``: of ``rows`` counted ones, or of a shift register's."""
+        if rows is None:
+            back = ~(address[-1] ^ address[_TAPS[len(address)]])
             with m.If(step):
-                m.d.sync += port.addr.eq(Mux(last, 0, port.addr + 1))
-                if rows & (rows - 1):
-                    m.d.sync += last.eq(port.addr == rows - 2)
+                m.d.sync += address.eq(Cat(back, address[:-1]))
+            return
+        last = Signal()
+        with m.If(step):
+            m.d.sync += [address.eq(Mux(last, 0, address + 1)), last.eq(address == rows - 2)]
 
 
 class FIFO(wiring.Component):
@@ -178,7 +228,8 @@ class FIFO(wiring.Component):
     depth : int
         Beats it holds, at least 2.
     style : str
-        "registers" (depth 2 only), "srl", "lutram" or "block"; "auto" takes the cheapest.
+        "registers" (depth 2 only), "srl" (shift-register LUTs of Xilinx, up to depth 65), "lutram"
+        or "block"; "auto" takes the cheapest on any family, never "srl".
 
     Members
     -------

@@ -17,9 +17,12 @@ FIFOS = [
     ("registers", 2),
     ("srl", 3),
     ("srl", 18),
+    ("srl", 33),
     ("lutram", 3),
     ("lutram", 4),
     ("lutram", 17),
+    ("lutram", 64),
+    ("lutram", 65),
     ("lutram", 70),
     ("block", 3),
     ("block", 66),
@@ -73,7 +76,7 @@ def test_holds_depth_beats_and_no_more(style, depth):
 
 
 @pytest.mark.parametrize("depth, width, style", [
-    (2, 400, "registers"), (3, 1, "lutram"), (65, 400, "lutram"), (4096, 1, "lutram"),
+    (2, 400, "registers"), (3, 1, "lutram"), (64, 400, "lutram"), (4096, 1, "lutram"),
     (66, 64, "block"), (4097, 1, "block")])
 def test_auto_takes_the_cheapest_style(depth, width, style):
     assert FIFO(width, depth=depth).style == style
