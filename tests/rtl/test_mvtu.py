@@ -123,7 +123,8 @@ def test_equals_model_wherever_the_weights_are(fold, memory):
                       st.sampled_from([BIPOLAR, signed(2), signed(3), unsigned(1), signed(8)]),
                       st.sampled_from([None, 0, 1, 2, 3, 7, 15]),
                       st.sampled_from(["none", "rows", "any"])),
-       seed=st.integers(0, 2 ** 16), alike=st.booleans(), densities=st.sampled_from([(0, 0), *STALLS]))
+       seed=st.integers(0, 2 ** 16), alike=st.booleans(),
+       densities=st.sampled_from([(0, 0), *STALLS]))
 def test_random_units_equal_their_models(fold, kind, seed, alike, densities):
     run_and_compare(*make(fold, kind, seed=seed, alike=alike), densities=densities, seed=seed)
 
@@ -162,9 +163,11 @@ def primitive(kind, **pins):
     return m
 
 
-@pytest.mark.parametrize("family", [XC7, XCUP])
-@pytest.mark.parametrize("fold, kind", list(zip(FOLDS * 2, KINDS, strict=False)))
-def test_equals_model_in_every_family(family, fold, kind, monkeypatch):
+@pytest.mark.parametrize("family, fold, kind", [
+    *((XC7, fold, kind) for fold, kind in zip(FOLDS, KINDS[:9], strict=True)),
+    (XCUP, FOLDS[1], KINDS[1]), (XCUP, FOLDS[7], KINDS[5]),
+])
+def test_equals_model_in_primitives(family, fold, kind, monkeypatch):
     monkeypatch.setattr("quinnoa.rtl.plan.Instance", primitive)
     dut, x = make(fold, kind, family=family)
     run_and_compare(dut, x, densities=(.3, .3))
@@ -241,12 +244,12 @@ FEW = Thresholds([[1], [2], [3]], BIPOLAR)
 
 
 @pytest.mark.parametrize("weights, options, error, message", [
-    (W, {"pe": 3}, ValueError, "PE must divide MH: MH is 4, PE is 3 (2 or 4 would do, or "
-                               "pad=True, which pads MH to 6)"),
-    (W, {"simd": 3}, ValueError, "SIMD must divide MW: MW is 8, SIMD is 3 (2 or 4 would do, or "
-                                 "pad=True, which pads MW to 9)"),
-    (W, {"pe": 5}, ValueError, "PE must divide MH: MH is 4, PE is 5 (4 would do, or pad=True, "
-                               "which pads MH to 5)"),
+    (W, {"pe": 3}, ValueError,
+     "PE must divide MH: MH is 4, PE is 3 (2 or 4 would do, or pad=True, which pads MH to 6)"),
+    (W, {"simd": 3}, ValueError,
+     "SIMD must divide MW: MW is 8, SIMD is 3 (2 or 4 would do, or pad=True, which pads MW to 9)"),
+    (W, {"pe": 5}, ValueError,
+     "PE must divide MH: MH is 4, PE is 5 (4 would do, or pad=True, which pads MH to 5)"),
     (W, {"pe": 0}, ValueError, "PE must be at least 1: it is 0"),
     (W, {"simd": -1}, ValueError, "SIMD must be at least 1: it is -1"),
     (W * -5, {}, ValueError, "weights must lie in [-4, 3] to fit signed(3): they span [-5, -5]"),
