@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/quinnoa compile $(MNIST)/tfc_w1a1.onnx -o $(DEMO) --fold $(MNIST)/tfc_fold.toml \
 		--family xc7 --top 1
 	$(BIN)/quinnoa simulate $(DEMO) --input $(MNIST)/digits.npy --labels $(MNIST)/labels.npy
-	@echo "$(CURDIR)/$(DEMO)/report.html shows it whole"
+	@echo "open $(CURDIR)/$(DEMO)/report.html"
 
 test: $(VENV)/installed-dev typings
 	$(BIN)/ruff check

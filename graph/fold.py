@@ -118,7 +118,7 @@ def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
             least = cycles(layer, _fastest(layer))
             raise FoldError(f"{layer.name} needs at least {least} cycles a frame, fully unrolled: "
                             f"{target} cannot be reached")
-        reached: dict[Fold | None, tuple[float, tuple[Fold, ...]]] = {}
+        reached: dict[Fold, tuple[float, tuple[Fold, ...]]] = {}
         own = {fold: budget.cost(layer_resources(layer, fold, family)) for fold in choices}
         # Neighbours see of a fold only its lanes: keep the best way to each lane count.
         for fold in choices:
@@ -131,7 +131,6 @@ def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
             reached[fold] = cost + own[fold], (*way, fold)
         by_lanes: dict[int, Fold] = {}
         for fold, (cost, _) in reached.items():
-            assert fold is not None
             if fold.pe not in by_lanes or cost < reached[by_lanes[fold.pe]][0]:
                 by_lanes[fold.pe] = fold
         best = {fold: reached[fold] for fold in by_lanes.values()}

@@ -6,7 +6,7 @@ from amaranth import Shape
 
 from quinnoa import __version__
 from quinnoa.graph.fold import cycles
-from quinnoa.graph.layers import MatMul
+from quinnoa.graph.layers import MatMul, Stream
 from quinnoa.graph.resources import (
     Resources,
     buffer_resources,
@@ -61,8 +61,8 @@ def _entry(unit, vectors: int, family: str) -> tuple[dict[str, Any], Resources]:
         need = buffer_resources(component.depth, _width(component.o))
         entry |= {"kind": "fifo", "cycles": 0, "depth": component.depth}
     elif layer is None:
-        need = converter_resources(
-            _Elements(component.o), component.i_lanes, component.o_lanes)
+        stream = Stream((component.elements,), component.o.payload.shape().elem_shape)
+        need = converter_resources(stream, component.i_lanes, component.o_lanes)
         entry |= {"kind": "width", "cycles": component.ii * vectors,
                   "latency": component.latency}
     else:
@@ -77,13 +77,6 @@ def _entry(unit, vectors: int, family: str) -> tuple[dict[str, Any], Resources]:
                       "memory_depth": memory.depth, "weights": _words(layer.w_shape),
                       "accumulator_bits": component.acc_width}
     return entry | _as_dict(need), need
-
-
-class _Elements:
-    """The part of a ``Stream`` record that a width converter's cost depends on."""
-
-    def __init__(self, port) -> None:
-        self.shape = port.payload.shape().elem_shape
 
 
 def _stream(port) -> dict[str, int]:
