@@ -167,13 +167,12 @@ def _affine(encoding: Encoding, node: onnx.NodeProto, name: str,
     if op in ("Identity", "Dropout", *RESHAPES):
         return encoding
     if op == "DequantizeLinear":
-        scale = _constant(node, 1, folded)
-        zero: float | np.ndarray | None = 0.0
-        if len(node.input) > 2 and node.input[2]:
-            zero = _constant(node, 2, folded)
-        if scale is None or zero is None:
+        factor = _constant(node, 1, folded)
+        has_zero = len(node.input) > 2 and node.input[2]
+        zero = _constant(node, 2, folded) if has_zero else 0.0
+        if factor is None or zero is None:
             return None
-        return encoding.affine(scale, -np.asarray(scale) * zero + 0.0)
+        return encoding.affine(factor, -np.asarray(factor) * zero + 0.0)
     if op not in ("Add", "Sub", "Mul", "Div"):
         return None
     first = node.input[0] == name
@@ -184,8 +183,8 @@ def _affine(encoding: Encoding, node: onnx.NodeProto, name: str,
         return encoding.affine(1.0, other)
     if op == "Sub":
         return encoding.affine(1.0, -np.asarray(other)) if first else encoding.affine(-1.0, other)
-    factor = 1.0 / np.asarray(other) if op == "Div" else np.asarray(other)
-    return encoding.affine(factor, 0.0) if np.all(factor) else None
+    gain = 1.0 / np.asarray(other) if op == "Div" else np.asarray(other)
+    return encoding.affine(gain, 0.0) if np.all(gain) else None
 
 
 def _constant(node: onnx.NodeProto, k: int, folded: Folded) -> float | np.ndarray | None:

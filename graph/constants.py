@@ -230,8 +230,8 @@ def _check_thresholds(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> No
     axis = layout.index("C") if "C" in layout else 1
     channels = x[axis] if axis < len(x) else 1
     if len(steps) != 2 or steps[0] not in (1, channels):
-        raise ModelError(f"node {label(node)} ({node.op_type}): its threshold shape is {list(steps)}, "
-                         f"for {channels} channels; [1 or {channels}, steps] is expected")
+        raise ModelError(f"node {label(node)} ({node.op_type}): its threshold shape is "
+                         f"{list(steps)}, for {channels} channels; [1 or {channels}, steps] is expected")
 
 
 def _grid(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> Grid | None:

@@ -27,9 +27,26 @@ MAX_BYTES = 2 ** 31 - 1                  # protobuf holds no more
 MAX_ELEMENTS = 2 ** 26                   # of a model's input
 STANDARD_DOMAINS = ("", "ai.onnx")
 QONNX_DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
-# Names that a Verilog module cannot have, as far as a file is likely to be called so.
-KEYWORDS = {"module", "input", "output", "wire", "reg", "begin", "end", "case", "table", "time",
-            "event", "logic", "bit", "byte", "class", "design", "config", "library", "cell"}
+# Verilog's (IEEE 1364-2005, annex B), and SystemVerilog's that a file may well be called: names
+# that a module cannot have.
+KEYWORDS = frozenset("""
+    always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign
+    default defparam design disable edge else end endcase endconfig endfunction endgenerate
+    endmodule endprimitive endspecify endtable endtask event for force forever fork function
+    generate genvar highz0 highz1 if ifnone incdir include initial inout input instance integer
+    join large liblist library localparam macromodule medium module nand negedge nmos nor
+    noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1
+    pulldown pullup pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat
+    rnmos rpmos rtran rtranif0 rtranif1 scalared showcancelled signed small specify specparam
+    strong0 strong1 supply0 supply1 table task time tran tranif0 tranif1 tri tri0 tri1 triand
+    trior trireg unsigned use uwire vectored wait wand weak0 weak1 while wire wor xnor xor
+    bind bit break byte chandle checker class clocking const constraint context continue cover
+    cross dist do enum export extends extern final global import inside int interface let local
+    logic longint matches modport new null package packed priority program property protected pure
+    rand ref restrict return sequence shortint shortreal solve static string strong struct super
+    tagged this throughout type typedef union unique until untyped var virtual void weak with
+    within
+""".split())
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,7 @@ def _parse(source: Any) -> tuple[onnx.ModelProto, str, Path | None, bytes]:
         data = source
     else:
         path = Path(source)
-        folder, file = path.parent, printable(path.name)
+        folder, file = path.parent, printable(path.name, 255)
         data = _bytes_of(path)
     try:
         return onnx.ModelProto.FromString(data), file, folder, data
