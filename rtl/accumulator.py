@@ -76,12 +76,9 @@ class Accumulator(wiring.Component):
         return self.raw.offset(weights)
 
     def _plans(self):
-        """Return the plans of the rows and of their accumulation, of one row or two."""
-        plans = [sum_plan(self.simd, self.raw.x_shape, self.raw.w_shape, self.width, rows)
-                 for rows in (1, 2)]
-        return min(
-            ((rows, accumulate_plan(rows.heights, self.width, self.has_init)) for rows in plans),
-            key=lambda pair: (pair[0].sites + pair[1].sites, pair[0].latency))
+        """Return the plans of the rows and of their accumulation."""
+        rows = sum_plan(self.simd, self.raw.x_shape, self.raw.w_shape, self.width, rows=2)
+        return rows, accumulate_plan(rows.heights, self.width, self.has_init)
 
     def elaborate(self, platform):
         m = Module()

@@ -333,7 +333,7 @@ def sum_plan(simd, x_shape, w_shape, width, rows=1):
     """
     heap = dot_heap(simd, x_shape, w_shape, width)
     bits = sum(map(len, heap))
-    tries = range(max(4, min(240, 16000 // bits)))
+    tries = range(max(4, min(120, 16000 // bits)))
     plans = (_try_plan(seed, heap, width, rows) for seed in tries)
     return min(plans, key=lambda plan: (plan.sites + sum(h > 1 for h in plan.heights[1:]),
                                         plan.latency))
