@@ -62,7 +62,7 @@ def cut(folded: Folded) -> tuple[list[Chain], list[onnx.NodeProto]]:
     Raises ``Problem`` for a product inside a branch.
     """
     chains, products = [], []
-    i, o = folded.model.input.name, folded.model.output.name
+    i, o = folded.model.input.name, folded.model.output
     start, source, before = 0, i, {i}
     for k, live in enumerate(_live(folded.nodes, i, o)):
         node = folded.nodes[k]

@@ -40,7 +40,7 @@ def against_executor(network: Network, x: np.ndarray,
     for start in range(0, len(x), FRAMES):
         part = x[start:start + FRAMES]
         values = execute(folded, _floats(network, part))
-        wrong = _different(network, values[folded.model.output.name],
+        wrong = _different(network, values[folded.model.output],
                            outputs[start:start + FRAMES])
         if wrong.any():
             different += int(wrong.sum())
@@ -55,7 +55,7 @@ def execute(folded: Folded, x: np.ndarray) -> dict[str, np.ndarray]:
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     i = folded.model.input
-    whole = Segment(folded, folded.nodes, i.name, folded.model.output.name)
+    whole = Segment(folded, folded.nodes, i.name, folded.model.output)
     together = whole.keeps_batch
     parts = [x] if together else [x[k:k + 1] for k in range(len(x))]
     results = []
@@ -87,7 +87,7 @@ def _executable(folded: Folded, frames: int, together: bool) -> onnx.ModelProto:
         return helper.make_tensor_value_info(
             name, helper.np_dtype_to_tensor_dtype(folded.dtypes[name]), dims)
 
-    i, o = folded.model.input.name, folded.model.output.name
+    i, o = folded.model.input.name, folded.model.output
     graph = helper.make_graph(
         nodes, "executable", [info(i)], [info(o)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()

@@ -69,8 +69,8 @@ class Folded:
         Dims of all tensors, with the batch of the file.
     dtypes : dict of str to dtype
         Element types of all tensors that are not constants.
-    findings : list of Finding
-        Of the nodes that are no more.
+    fates : dict of int to Finding
+        What became of the nodes that are no more, by their ``id``.
     """
 
     model: Model
@@ -79,7 +79,17 @@ class Folded:
     grids: dict[str, Grid]
     dims: dict[str, tuple[int, ...]]
     dtypes: dict[str, np.dtype]
-    findings: list[Finding]
+    fates: dict[int, Finding]
+
+    def makers(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """Return the nodes, folded by now, that made the constant operands of a node."""
+        wanted = {name for name in node.input if name in self.constants}
+        found = []
+        for maker in reversed(self.model.nodes):
+            if wanted.intersection(maker.output) and maker.op_type != "Constant":
+                wanted.update(name for name in maker.input if name in self.constants)
+                found.append(maker)
+        return found
 
     def dynamic_inputs(self, node: onnx.NodeProto) -> list[str]:
         """Return the inputs of a node that depend on the model's input."""
@@ -92,16 +102,17 @@ def fold_constants(model: Model) -> Folded:
     fold = _Fold(model)
     for node in model.nodes:
         fold.take(node)
-    nodes = _live(fold.dynamic, model.output.name)
+    nodes = _live(fold.dynamic, model.output)
     if not nodes:
         raise ModelError(f"{model.file}: the output does not depend on the input")
     live = {id(node) for node in nodes}
-    findings = fold.findings + [Finding(label(node), printable(node.op_type), "nothing",
-                                        "the output does not depend on it")
-                                for node in fold.dynamic if id(node) not in live]
+    for node in fold.dynamic:
+        if id(node) not in live:
+            fold.fates[id(node)] = Finding(label(node), printable(node.op_type), "nothing",
+                                           "the output does not depend on it")
     return Folded(model, nodes, fold.constants, fold.grids,
                   {name: value.shape for name, value in fold.values.items()},
-                  {name: value.dtype for name, value in fold.values.items()}, findings)
+                  {name: value.dtype for name, value in fold.values.items()}, fold.fates)
 
 
 def _check_operators(model: Model) -> None:
@@ -126,7 +137,7 @@ class _Fold:
     grids: dict[str, Grid] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     dynamic: list[onnx.NodeProto] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    fates: dict[int, Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.constants.update(self.model.constants)
@@ -157,7 +168,7 @@ class _Fold:
             self.values.update(made)
             self.dynamic.append(node)
             return
-        self.findings.append(Finding(label(node), printable(node.op_type), "a constant"))
+        self.fates[id(node)] = Finding(label(node), printable(node.op_type), "a constant")
 
     def _keep_grid(self, node: onnx.NodeProto) -> None:
         """Note codes and scales of what a quantizer makes, and carry them through reshapes."""
@@ -231,7 +242,8 @@ def _check_thresholds(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> No
     channels = x[axis] if axis < len(x) else 1
     if len(steps) != 2 or steps[0] not in (1, channels):
         raise ModelError(f"node {label(node)} ({node.op_type}): its threshold shape is "
-                         f"{list(steps)}, for {channels} channels; [1 or {channels}, steps] is expected")
+                         f"{list(steps)}, for {channels} channels; [1 or {channels}, steps] is "
+                         "expected")
 
 
 def _grid(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> Grid | None:

@@ -116,8 +116,8 @@ class _Lowering:
         if not self.layers:
             refuse(self.file, [Problem(self.folded.nodes[-1], "nothing in front of it is for the "
                                        "hardware: no product follows a quantizer")])
-        findings = [*self.folded.findings,
-                    *(self.fates[id(node)] for node in self.folded.nodes if id(node) in self.fates)]
+        fates = {**self.folded.fates, **self.fates}
+        findings = [fates[id(node)] for node in model.nodes if id(node) in fates]
         return Network(model.name, model.file, model.source, head, tuple(self.layers), tail,
                        tuple(findings), tuple(self.taps), tuple(self.sums), self.input,
                        self.top)
@@ -226,7 +226,7 @@ class _Lowering:
         function = self._function(source, front, encoding, np.arange(len(source.order)))
         low, high = int(source.low.min()), int(source.high.max())
         count = (high - low + 1) * len(source.low)
-        if is_monotone(front.nodes):
+        if self._monotone(front):
             a = np.stack([source.low, source.high])
         elif count <= MAX_TABLE:
             a = np.broadcast_to(np.arange(low, high + 1)[:, None], (high - low + 1,
@@ -234,6 +234,9 @@ class _Lowering:
         else:
             raise Problem(last, "it has no limits; put a quantizer that has in its place")
         return encoding.limited(function(a))
+
+    def _monotone(self, chain: Chain) -> bool:
+        return all(is_monotone(node, self.folded.dynamic_inputs(node)) for node in chain.nodes)
 
     def _function(self, source: Source, chain: Chain, encoding: Encoding,
                   order: np.ndarray) -> Any:
@@ -256,7 +259,7 @@ class _Lowering:
         try:
             thresholds = thresholds_of(
                 self._function(source, chain, encoding, order), source.low, source.high,
-                encoding.shape, monotone=is_monotone(chain.nodes))
+                encoding.shape, monotone=self._monotone(chain))
         except TooManySteps as error:
             raise Problem(last, f"as a function of the accumulator it has {error}") from None
         before = self.layers[-1] if self.layers else None
@@ -293,7 +296,8 @@ class _Lowering:
             self._name("mvtu"), before,
             Stream((len(weights),), accumulator_shape(weights, before.shape)),
             source=label(node), weights=weights, w_shape=weight_shape(weights)))
-        self.fates[id(node)] = Finding(label(node), printable(node.op_type), self.layers[-1].name)
+        self._became([node], self.layers[-1].name)
+        self._became(self.folded.makers(node), f"weights of {self.layers[-1].name}")
         # y = s_w * (W @ (s_x * codes + o_x)) + b = s_w*s_x * acc + s_w * (W @ o_x) + b
         offset = product.scale * (product.codes @ np.broadcast_to(
             np.asarray(x.offset, np.float64), product.codes.shape[1])) + product.bias

@@ -28,10 +28,11 @@ STATIC = frozenset("""
     ReduceMin ReduceSum ReduceMean Mod
 """.split())
 
-# Rising or falling, whatever their constants.
+# Rise or fall with their first input, whatever the others are. Of Sigmoid, Tanh and their like
+# ONNX Runtime computes approximations, which may not.
 _MONOTONE = frozenset("""
-    Add Sub Mul Div Neg BatchNormalization Relu Clip Sigmoid HardSigmoid Tanh Sign Identity Dropout
-    Min Max Floor Ceil Round Erf Softplus Softsign Sqrt
+    Add Sub Mul Div Neg BatchNormalization Relu Clip HardSigmoid Sign Identity Dropout Min Max Floor
+    Ceil Round Sqrt
     Quant IntQuant BipolarQuant Trunc MultiThreshold QuantizeLinear DequantizeLinear
     Reshape Flatten Transpose Squeeze Unsqueeze
 """.split())
@@ -47,9 +48,15 @@ _REMEDIES = {
 }
 
 
-def is_monotone(nodes: list[onnx.NodeProto]) -> bool:
-    """Tell whether every node rises or falls with its one input, whatever its constants are."""
-    return all(node.op_type in _MONOTONE for node in nodes)
+def is_monotone(node: onnx.NodeProto, dynamic: list[str]) -> bool:
+    """Tell whether a node rises or falls with its one input that is not constant."""
+    if len(dynamic) != 1:
+        return False
+    if node.op_type == "LeakyRelu":
+        return attributes(node).get("alpha", 0.01) >= 0
+    if node.op_type == "Div" and node.input[0] != dynamic[0]:
+        return False                     # 1 / x leaps at 0
+    return node.op_type in _MONOTONE
 
 
 def blocked(node: onnx.NodeProto, *, static: bool) -> str | None:

@@ -51,7 +51,7 @@ KEYWORDS = frozenset("""
 
 @dataclass(frozen=True)
 class Port:
-    """The model's input or output: its name, element type, and dims, the first the batch."""
+    """The model's input: its name, element type, and dims, the first the batch."""
 
     name: str
     dtype: np.dtype
@@ -74,7 +74,8 @@ class Model:
         In topological order.
     constants : dict of str to array
         The initializers.
-    input, output : Port
+    input : Port
+    output : str
     opset : int
         Of the standard operators.
     datatypes : dict of str to str
@@ -87,7 +88,7 @@ class Model:
     nodes: tuple[onnx.NodeProto, ...]
     constants: dict[str, np.ndarray]
     input: Port
-    output: Port
+    output: str
     opset: int
     datatypes: dict[str, str]
 
@@ -285,7 +286,7 @@ def _sorted_nodes(graph: onnx.GraphProto, known: set[str],
     return tuple(order)
 
 
-def _output(graph: onnx.GraphProto, nodes: tuple[onnx.NodeProto, ...], file: str) -> Port:
+def _output(graph: onnx.GraphProto, nodes: tuple[onnx.NodeProto, ...], file: str) -> str:
     if len(graph.output) != 1:
         names = ", ".join(printable(o.name) for o in graph.output)
         raise UnsupportedModel(f"{file}: {len(graph.output)} outputs ({names}); exactly one is "
@@ -293,7 +294,7 @@ def _output(graph: onnx.GraphProto, nodes: tuple[onnx.NodeProto, ...], file: str
     o = graph.output[0]
     if not any(o.name in node.output for node in nodes):
         raise ModelError(f"{file}: no node makes the output {printable(o.name)}")
-    return Port(o.name, np.dtype(np.float32), ())
+    return o.name
 
 
 def _opset(proto: onnx.ModelProto, file: str) -> int:

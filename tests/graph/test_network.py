@@ -120,8 +120,13 @@ def test_refuses_input_maps_that_lose_everything(scale, offset, said):
 
 def test_findings_tell_of_every_node_once():
     model = mlp(WIDTHS, w_bits=2, a_bits=3)
-    found = [f.node for f in load(model).findings]
-    assert sorted(found) == sorted(node.name for node in model.graph.node)
+    found = load(model).findings
+    assert [f.node for f in found] == [node.name for node in model.graph.node]
+    assert {f.node: f.becomes for f in found} == {
+        "Quant_0": "the host, in front", "Quant_1": "weights of mvtu0", "MatMul_0": "mvtu0",
+        "BatchNormalization_0": "thresholds of mvtu0", "Quant_2": "thresholds of mvtu0",
+        "Quant_3": "weights of mvtu1", "MatMul_1": "mvtu1",
+        "BatchNormalization_1": "the host, behind"}
 
 
 def test_renamed_and_folded_networks_are_the_same_but_for_that():

@@ -227,6 +227,12 @@ def test_gemm_agrees(options):
     agrees(network(chain))
 
 
+def test_an_opset_newer_than_the_runtime_is_read_if_no_operator_changed():
+    newest = onnx.defs.onnx_opset_version()
+    expected = load(network(batch_norm)).run(frames())
+    np.testing.assert_array_equal(load(network(batch_norm, opset=newest)).run(frames()), expected)
+
+
 def test_gemm_of_columns_agrees():
     """transA: the samples stand in columns, so the executor takes them one by one."""
     model = network(lambda g, x: g.node(
@@ -254,13 +260,25 @@ def test_floats_on_a_grid_are_weights(form):
 
 def test_a_long_range_is_bisected_to_the_same_thresholds(monkeypatch):
     from quinnoa.graph import steps
-    model = network(lambda g, x: g.node("Tanh", batch_norm(g, x)))
+    model = network(lambda g, x: g.node("LeakyRelu", batch_norm(g, x), alpha=0.125))
     whole = load(model).layers[0].thresholds
     monkeypatch.setattr(steps, "MAX_TABLE", 0)
     bisected = load(model).layers[0].thresholds
     np.testing.assert_array_equal(bisected.values, whole.values)
     np.testing.assert_array_equal(bisected.falls, whole.falls)
     np.testing.assert_array_equal(bisected.base, whole.base)
+
+
+@pytest.mark.parametrize("chain", [
+    lambda g, x: g.node("Mul", x, x), lambda g, x: g.node("Div", np.float32(2), x),
+    lambda g, x: g.node("Tanh", x), lambda g, x: g.node("LeakyRelu", x, alpha=-0.5)])
+def test_what_may_turn_is_never_bisected(monkeypatch, chain):
+    from quinnoa.graph import steps
+    model = network(lambda g, x: chain(g, g.node("Add", x, np.float32(0.125))))
+    expected = load(model).run(frames())
+    monkeypatch.setattr(steps, "MAX_TABLE", 0)
+    monkeypatch.setattr(steps, "_by_bisection", None)
+    np.testing.assert_array_equal(load(model).run(frames()), expected)
 
 
 def test_many_steps_are_a_layer_of_their_own():

@@ -103,10 +103,10 @@ def test_refuses_more_than_there_are():
 def test_refuses_too_many_ranks(monkeypatch):
     monkeypatch.setattr(top, "MAX_RANKS", 10)
     text = refusal(network(RANKED["biases"]), 1)
-    assert text.startswith("model: 1 node cannot be built:\n  node Add_0 (Add): the outputs are no "
-                           "single rising function of the accumulators, and take ")
-    assert text.endswith(" values, more than the 10 that can be ranked; leave out top K and compare "
-                         "on the host")
+    assert text.startswith("model: 1 node cannot be built:\n  node Add_0 (Add): the outputs are "
+                           "no single rising function of the accumulators, and take ")
+    assert text.endswith(" values, more than the 10 that can be ranked; leave out top K and "
+                         "compare on the host")
 
 
 def test_refuses_the_last_of_equals():
