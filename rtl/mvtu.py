@@ -87,7 +87,7 @@ class MVTU(wiring.Component):
         self._sum_at = self._operands_at + self._accumulator().latency
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
-        self._beat_at = self._compared_at + (steps > 3)
+        self._beat_at = self._compared_at + (steps > 6)
         self._constants = self._lay_constants()
 
         o_layout = data.ArrayLayout(self.y_shape, pe)
@@ -224,7 +224,7 @@ class MVTU(wiring.Component):
                 acc.hold.eq(hold),
                 acc.init.eq(constants["start"].word_select(p, self.acc_width)),
             ]
-            sums.append(acc.y.as_signed())
+            sums.append(acc.y)
 
         # Values of the rows, and out.
         make = self._sums_out if self.thresholds is None else self._steps_out
@@ -289,20 +289,19 @@ class MVTU(wiring.Component):
         if self._rows.scale == 1:
             return sums
         rest = constants.get("rest", Const(0, self.pe))
-        return [Cat(rest[p], acc).as_signed() for p, acc in enumerate(sums)]
+        return [Cat(rest[p], acc) for p, acc in enumerate(sums)]
 
     def _steps_out(self, m, sums, constants):
         """Return ``base + sum_k (c[k] ^ falls[k])``."""
         steps, width = self._rows.steps, Shape.cast(self.y_shape).width
         lanes = []
         for p, acc in enumerate(sums):
-            # c[k] = acc >= compare[k]; the middle one is the sign.
+            # c[k] = acc >= compare[k]; of the middle one it is the top bit.
             bits = []
             for k in range(steps):
-                c = ~acc[-1]
+                c = acc[-1]
                 if k != steps // 2:
-                    value = constants["compare"].word_select(p * steps + k, self.acc_width)
-                    c = acc >= value.as_signed()
+                    c = acc >= constants["compare"].word_select(p * steps + k, self.acc_width)
                 if "falls" in constants:
                     c = c ^ constants["falls"][p * steps + k]
                 bits.append(c)

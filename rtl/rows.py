@@ -61,12 +61,14 @@ def simplify_steps(weights, x_shape, w_shape, thresholds):
 class Rows:
     """Row by row, in the raw domain of ``Dot``: ``acc = start + raw``, of ``width`` bits.
 
-    With thresholds, acc is signed, and the middle step needs no comparator::
+    With thresholds, the middle step needs no comparator: it is reached where the top bit of acc
+    is set::
 
-        start = -T[N // 2],    c[k] = acc >= compare[k],    compare[N // 2] = 0
+        start = 2**(width - 1) - T[N // 2],    c[k] = acc >= compare[k]
         y     = base + sum_k (c[k] ^ falls[k])
 
-    Without, ``y = scale * acc + rest``: for scale 2 ``rest`` is the bit below acc.
+    Without, acc may be signed, and ``y = scale * acc + rest``: for scale 2 ``rest`` is the bit
+    below acc.
 
     Attributes
     ----------
@@ -110,9 +112,10 @@ class Rows:
         raw_low, raw_high = raw(low[:, None]), raw(high[:, None])
         steps = np.clip(raw(values), raw_low, raw_high + 1)
         middle = steps[:, steps.shape[1] // 2, None]
-        compare = steps - middle
-        acc = np.concatenate([raw_low - middle, raw_high - middle, compare], axis=1)
-        width = shape_for(min(acc.min(), -1), acc.max()).width
+        # All that is compared, less the middle step, has to fit a signed number.
+        apart = np.concatenate([raw_low, raw_high, steps], axis=1) - middle
+        width = shape_for(min(apart.min(), -1), apart.max()).width
+        zero = 1 << (width - 1)
         # A step that falls adds -c == (1 ^ c) - 1.
-        return cls(-middle[:, 0], base - falls.sum(axis=1), 0 * base, compare, falls, width,
-                   scale)
+        return cls(zero - middle[:, 0], base - falls.sum(axis=1), 0 * base,
+                   zero + steps - middle, falls, width, scale)
