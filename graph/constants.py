@@ -10,7 +10,7 @@ import onnx
 
 from quinnoa.errors import ModelError, UnsupportedModel
 
-from .evaluate import attributes, evaluate, product
+from .evaluate import attributes, evaluate, is_qonnx, product
 from .operators import PRODUCTS, RESHAPES, blocked
 from .read import Model, label, printable
 from .size import check_size
@@ -146,6 +146,7 @@ class _Fold:
 
     def take(self, node: onnx.NodeProto) -> None:
         """Fold a node, or evaluate it for the zero input."""
+        check_arity(node, self.model.opset)
         check_parameters(node, self.constants)
         if node.op_type == "MultiThreshold":
             _check_thresholds(node, {**self.constants, **self.values})
@@ -206,6 +207,22 @@ def _product_dims(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> np.nda
                          "not fit") from None
 
 
+def check_arity(node: onnx.NodeProto, opset: int) -> None:
+    """Refuse a standard node with fewer inputs than its operator needs, or more than it takes."""
+    if is_qonnx(node):
+        return                           # its parameters are looked at one by one
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset)
+    except Exception:
+        raise ModelError(f"node {label(node)} ({node.op_type}): there is no such operator in opset "
+                         f"{opset}") from None
+    given = len(node.input)
+    needed = schema.min_input
+    if not all(node.input[:needed]) or not needed <= given <= schema.max_input or not node.output:
+        raise ModelError(f"node {label(node)} ({node.op_type}): inputs {list(node.input)}; "
+                         f"{needed} to {schema.max_input} of them are expected, and an output")
+
+
 def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> None:
     """Refuse quantizers whose scale, zero point or bits make no sense, or are not constant."""
     names = {"Quant": ("scale", "zero point", "bits"), "IntQuant": ("scale", "zero point", "bits"),
@@ -218,8 +235,9 @@ def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> 
         if str(mode).upper() not in ROUNDING_MODES:
             raise UnsupportedModel(f"{where}: its rounding mode is {printable(str(mode))}; one of "
                                    f"{', '.join(ROUNDING_MODES)} is expected")
-    if names and len(node.input) < 1 + len(names):
-        raise ModelError(f"{where}: {len(node.input)} inputs; {1 + len(names)} are expected")
+    given = len([name for name in node.input[:1 + len(names)] if name])
+    if names and (given < 1 + len(names) or not node.output):
+        raise ModelError(f"{where}: {given} inputs; {1 + len(names)} are expected")
     for name, tensor in zip(names, node.input[1:], strict=False):
         if tensor not in constants:
             raise UnsupportedModel(f"{where}: its {name} depends on the model's input; a constant "
