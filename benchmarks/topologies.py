@@ -1,11 +1,10 @@
 """The published topologies with random weights, as layer records, and their published folds."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from amaranth import signed, unsigned
 
 from quinnoa.graph.layers import Fold, MatMul, Stream
+from quinnoa.graph.network import Network
 from quinnoa.graph.products import accumulator_shape
 from quinnoa.rtl.shapes import BIPOLAR
 from quinnoa.rtl.thresholds import Thresholds
@@ -43,7 +42,7 @@ for bits in (2, 3, 4):
 
 
 def network(widths, folds, bits, *, seed=0):
-    """Return records of an MLP with random weights and thresholds.
+    """Return an MLP with random weights and thresholds: layers alone, nothing on the host.
 
     Parameters
     ----------
@@ -77,4 +76,4 @@ def network(widths, folds, bits, *, seed=0):
             f"mvtu{k}", Stream((mw,), x_shape), Stream((mh,), y_shape), Fold(pe, simd),
             weights=weights, w_shape=w_shape, thresholds=thresholds))
         x_shape, i_bits = y_shape, a_bits
-    return SimpleNamespace(layers=tuple(layers))
+    return Network("random", "random", b"", None, tuple(layers), None)
