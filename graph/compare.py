@@ -113,8 +113,9 @@ def _different(network: Network, expected: np.ndarray, outputs: np.ndarray) -> n
         expected = np.argsort(-expected, axis=1, kind="stable")[:, :network.top]
     if outputs.dtype.kind != "f":
         return (expected != outputs).any(axis=1)
-    limit = TOLERANCE * np.abs(expected).max(initial=0)
-    return ~(np.abs(expected - outputs) <= limit).all(axis=1)
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    return ~np.isclose(outputs, expected, rtol=0, atol=TOLERANCE * largest,
+                       equal_nan=True).all(axis=1)
 
 
 def _rounded(network: Network, x: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:

@@ -230,6 +230,10 @@ def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> 
              "DequantizeLinear": ("scale",), "MultiThreshold": ("thresholds",),
              "Trunc": ("scale", "zero point", "input bits")}.get(node.op_type, ())
     where = f"node {label(node)} ({node.op_type})"
+    if node.op_type == "BatchNormalization" and node.input[4] in constants:
+        variance = constants[node.input[4]]
+        if not (variance >= 0).all():
+            raise ModelError(f"{where}: its variance is {variance.min():g}; at least 0 is expected")
     if node.op_type in ("Quant", "IntQuant", "Trunc"):
         mode = attributes(node).get("rounding_mode", "ROUND")
         if str(mode).upper() not in ROUNDING_MODES:

@@ -9,6 +9,8 @@ from quinnoa.rtl.shapes import BIPOLAR, shape_for
 
 __all__ = ["Encoding", "InputType", "alike", "limits"]
 
+FAR = 2.0 ** 40                          # beyond all codes
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
@@ -46,7 +48,9 @@ class Encoding:
 
     def codes(self, values: np.ndarray) -> np.ndarray:
         """Return the codes of values (samples, elements) that lie on the grid."""
-        return np.rint((values.astype(np.float64) - self.offset) / self.scale).astype(np.int64)
+        codes = np.rint((values.astype(np.float64) - self.offset) / self.scale)
+        # What lies far off any grid stays so; it only must not overflow.
+        return np.clip(codes, -FAR, FAR).astype(np.int64)
 
     def affine(self, scale: float | np.ndarray, offset: float | np.ndarray) -> "Encoding":
         """Return the encoding of ``scale * value + offset`` in the same codes."""

@@ -27,7 +27,7 @@ from .products import (
     product_of,
     weight_shape,
 )
-from .quantizers import has_limits, quantizer
+from .quantizers import MAX_BITS, has_limits, quantizer
 from .read import label, printable, read
 from .segment import Segment
 from .steps import MAX_TABLE, TooManySteps, thresholds_of
@@ -233,7 +233,11 @@ class _Lowering:
                                                                     len(source.low)))
         else:
             raise Problem(last, "it has no limits; put a quantizer that has in its place")
-        return encoding.limited(function(a))
+        encoding = encoding.limited(function(a))
+        if encoding.high - encoding.low >= 2 ** MAX_BITS:
+            raise Problem(last, f"it gives integers from {encoding.low} to {encoding.high}; at "
+                                f"most {MAX_BITS} bits are expected of an activation")
+        return encoding
 
     def _monotone(self, chain: Chain) -> bool:
         return all(is_monotone(node, self.folded.dynamic_inputs(node)) for node in chain.nodes)

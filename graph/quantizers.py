@@ -103,7 +103,7 @@ def _multithreshold(node: onnx.NodeProto, folded: Folded) -> Encoding:
     count = steps.shape[1]
     if count == 1 and bias == -scale / 2:
         return Encoding(scale / 2, 0.0, -1, 1, bipolar=True)
-    if bias % scale == 0:
+    if bias % scale == 0 and abs(bias / scale) < 2 ** MAX_BITS:
         low = round(bias / scale)
         return Encoding(scale, 0.0, low, low + count)
     return Encoding(scale, bias, 0, count)

@@ -17,7 +17,7 @@ from .chains import Chain, check_elementwise, order_of
 from .constants import Folded, Problem
 from .evaluate import attributes
 from .layers import Layer, Stream, Threshold, TopK
-from .operators import LAST
+from .operators import LAST, RESHAPES
 from .segment import Segment
 from .steps import MAX_TABLE, thresholds_of
 
@@ -90,6 +90,9 @@ def _split(chain: Chain) -> tuple[Chain, Chain]:
 
 def _check_last(node: onnx.NodeProto, k: int, elements: int, folded: Folded) -> None:
     options = attributes(node)
+    if node.op_type not in LAST | RESHAPES | {"Identity", "Dropout"}:
+        raise Problem(node, "it stands behind a Softmax or the like, and may change the order; "
+                            "leave out top K and compare on the host")
     if node.op_type in ("TopK", "ArgMax"):
         if not options.get("largest", 1) or options.get("select_last_index", 0):
             raise Problem(node, "the least, or the last of equals; the greatest, first of equals, "

@@ -118,6 +118,14 @@ REFUSALS = {
         lambda g, x: g.node("Gather", g.quant(x, 0.5, 3), g.constant([0] * C, np.int64), axis=1),
         one("Gather_0 (Gather): operator Gather is supported on constants only, and its input "
             "depends on the model's")),
+    "Round of much": (
+        lambda g, x: g.node("Round", g.node("Mul", x, 2.0 ** 20)),
+        one("Round_0 (Round): it gives integers from -24641536 to 22544384; at most 16 bits are "
+            "expected of an activation")),
+    "Round beyond int64": (
+        lambda g, x: g.node("Round", g.node("Mul", x, 2.0 ** 100)),
+        one("Round_0 (Round): it gives integers from -1099511627776 to 1099511627776; at most 16 "
+            "bits are expected of an activation")),
     "no scale for MultiThreshold": (
         lambda g, x: g.node("MultiThreshold", x, np.ones((1, 3)), domain=QONNX, out_dtype="UINT2",
                             out_scale=0.0),
@@ -153,6 +161,30 @@ PARAMETERS = {
 def test_refuses_quantizers_without_sense(parameters, options, message):
     assert refusal(network(lambda g, x: quant(g, x, *parameters, **options)), ModelError) == (
         f"node Quant_1 (Quant): {message}")
+
+
+def test_refuses_variances_below_0():
+    parameters = np.ones((4, C))
+    parameters[3, 2] = -0.5
+    assert refusal(network(lambda g, x: g.node("BatchNormalization", x, *parameters)), ModelError
+                   ) == ("node BatchNormalization_0 (BatchNormalization): its variance is -0.5; at "
+                         "least 0 is expected")
+
+
+def test_refuses_operators_of_later_opsets_and_too_few_inputs():
+    def relu(*inputs):
+        model = network(lambda g, x: g.quant(g.node("HardSwish", x), 0.5, 3))
+        del model.graph.node[2].input[:]
+        model.graph.node[2].input.extend(inputs)
+        return model
+
+    assert refusal(relu("MatMul_0_out"), ModelError) == (
+        "node HardSwish_0 (HardSwish): there is no such operator in opset 13")
+    for inputs in ([], [""], ["MatMul_0_out"] * 2):
+        model = relu(*inputs)
+        model.graph.node[2].op_type = "Relu"
+        assert refusal(model, ModelError) == (
+            f"node HardSwish_0 (Relu): inputs {inputs}; 1 to 1 of them are expected, and an output")
 
 
 def test_refuses_rounding_modes_it_does_not_know():

@@ -100,6 +100,13 @@ def test_refuses_more_than_there_are():
         "  node MatMul_0 (MatMul): top 8 of 7 outputs; at most 7 is expected")
 
 
+def test_refuses_what_follows_a_softmax():
+    assert refusal(network(lambda g, x: g.node("Mul", g.node("Softmax", x), EACH)), 1) == (
+        "model: 1 node cannot be built:\n"
+        "  node Mul_0 (Mul): it stands behind a Softmax or the like, and may change the order; "
+        "leave out top K and compare on the host")
+
+
 def test_refuses_too_many_ranks(monkeypatch):
     monkeypatch.setattr(top, "MAX_RANKS", 10)
     text = refusal(network(RANKED["biases"]), 1)
