@@ -23,8 +23,7 @@ from quinnoa.verilog import to_verilog
 
 
 def measure(widths, folds, bits, frames):
-    """Return the cycles a frame and the latency: of the schedules, and of the RTL; and the mismatches.
-    """
+    """Return cycles a frame and latency, of the schedules and of the RTL, and the mismatches."""
     net = network(widths, folds, bits)
     plan = plan_chain(net, GENERIC)
     chain = Chain(*(unit.component for unit in plan.units), names=[u.name for u in plan.units])

@@ -111,8 +111,7 @@ class Stage:
 
 
 def simulate_chain(parts: list[Any], beats_in: int) -> tuple[list[int], int]:
-    """Run ``beats_in`` beats through the chain; return the cycle of every beat out, and of the
-    first beat in.
+    """Run beats through the chain; return the cycle of every one out, and of the first one in.
 
     Parameters
     ----------

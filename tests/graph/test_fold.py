@@ -3,8 +3,8 @@
 import itertools
 
 import pytest
-from benchmarks.topologies import network
 
+from benchmarks.topologies import network
 from quinnoa.errors import FoldError
 from quinnoa.graph import fold as folding
 from quinnoa.graph.fold import (

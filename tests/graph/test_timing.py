@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from benchmarks.topologies import network
 
+from benchmarks.topologies import network
 from quinnoa.graph.timing import Buffer, simulate_chain, steady_state
 from quinnoa.graph.units import plan_chain
 from quinnoa.rtl.chain import Chain

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 from amaranth import signed
-from benchmarks.topologies import TABLE, network
 
+from benchmarks.topologies import TABLE, network
 from quinnoa.errors import FoldError
 from quinnoa.graph.layers import Fold
 from quinnoa.graph.timing import Buffer, steady_state
