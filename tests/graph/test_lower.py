@@ -172,19 +172,19 @@ def test_refuses_variances_below_0():
 
 
 def test_refuses_operators_of_later_opsets_and_too_few_inputs():
-    def relu(*inputs):
+    def relu(*given):
         model = network(lambda g, x: g.quant(g.node("HardSwish", x), 0.5, 3))
         del model.graph.node[2].input[:]
-        model.graph.node[2].input.extend(inputs)
+        model.graph.node[2].input.extend(given)
         return model
 
     assert refusal(relu("MatMul_0_out"), ModelError) == (
         "node HardSwish_0 (HardSwish): there is no such operator in opset 13")
-    for inputs in ([], [""], ["MatMul_0_out"] * 2):
-        model = relu(*inputs)
+    for given in ([], [""], ["MatMul_0_out"] * 2):
+        model = relu(*given)
         model.graph.node[2].op_type = "Relu"
         assert refusal(model, ModelError) == (
-            f"node HardSwish_0 (Relu): inputs {inputs}; 1 to 1 of them are expected, and an output")
+            f"node HardSwish_0 (Relu): inputs {given}; 1 to 1 of them are expected, and an output")
 
 
 def test_refuses_rounding_modes_it_does_not_know():
