@@ -83,10 +83,11 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        # What goes with the beat waits until its raw sum is there.
+        # What goes with the beat waits until its raw sum is there; in registers that reset, since
+        # shift registers in LUTs are too slow to drive so many.
         def delayed(value):
             for _ in range(self.init_latency):
-                held = Signal(reset_less=True)
+                held = Signal()
                 m.d.sync += held.eq(value)
                 value = held
             return value
