@@ -87,7 +87,7 @@ class MVTU(wiring.Component):
         self._sum_at = self._operands_at + self._accumulator().latency
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
-        self._beat_at = self._compared_at + (steps > 6)
+        self._beat_at = self._compared_at + len(_count_levels(steps)[1:])
         self._constants = self._lay_constants()
 
         o_layout = data.ArrayLayout(self.y_shape, pe)
@@ -140,7 +140,7 @@ class MVTU(wiring.Component):
         if rows.falls.any():
             lay("falls", rows.falls.astype(np.int64), 1, self._sum_at)
         if rows.base.any():
-            lay("base", rows.base, Shape.cast(self.y_shape).width, self._compared_at)
+            lay("base", rows.base, Shape.cast(self.y_shape).width, self._beat_at)
         if rows.rest.any():
             lay("rest", rows.rest, 1, self._sum_at)
         if self.nf * self.pe > self.mh:
@@ -294,6 +294,7 @@ class MVTU(wiring.Component):
     def _steps_out(self, m, sums, constants):
         """Return ``base + sum_k (c[k] ^ falls[k])``."""
         steps, width = self._rows.steps, Shape.cast(self.y_shape).width
+        last = len(_count_levels(steps)) - 1
         lanes = []
         for p, acc in enumerate(sums):
             # c[k] = acc >= compare[k]; of the middle one it is the top bit.
@@ -305,11 +306,13 @@ class MVTU(wiring.Component):
                 if "falls" in constants:
                     c = c ^ constants["falls"][p * steps + k]
                 bits.append(c)
-            bits = _delay(m, Cat(bits), self._compared_at - self._sum_at)
-            y = sum(bits[1:], start=bits[0])
+            terms = [_delay(m, bit, self._compared_at - self._sum_at) for bit in bits]
+            for level, size in enumerate(_count_levels(steps)):
+                groups = [terms[k:k + size] for k in range(0, len(terms), size)]
+                terms = [_delay(m, sum(group[1:], group[0]), level < last) for group in groups]
             if "base" in constants:
-                y = y + constants["base"].word_select(p, width)
-            lanes.append(_delay(m, y, self._beat_at - self._compared_at))
+                terms[0] = terms[0] + constants["base"].word_select(p, width)
+            lanes += terms
         return lanes
 
 
@@ -376,6 +379,19 @@ def _flag(m, name, last, step):
     with m.If(step):
         m.d.sync += flag.eq(last)
     return flag
+
+
+def _count_levels(steps):
+    """Return how many terms are added at once, level by level, to count ``steps`` bits.
+
+    Six bits are a LUT6 for each bit of their count, three counts a carry chain.
+    """
+    levels = [6]
+    terms = -(-steps // 6)
+    while terms > 1:
+        levels.append(3)
+        terms = -(-terms // 3)
+    return levels
 
 
 def _delay(m, value, cycles):
