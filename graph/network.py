@@ -34,13 +34,13 @@ class Head:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return the codes (frames, elements)."""
         flat = x.reshape(len(x), int(np.prod(x.shape[1:])))
+        if not np.isfinite(flat).all():
+            raise QuinnoaError(f"input {self.port.name} has {int((~np.isfinite(flat)).sum())} "
+                               "values that are infinite or NaN")
         if self.segment is None:
             codes = flat.astype(np.int64)
             self._check_codes(flat, codes)
             return codes
-        if not np.isfinite(flat).all():
-            raise QuinnoaError(f"input {self.port.name} has {int((~np.isfinite(flat)).sum())} "
-                               "values that are infinite or NaN")
         return self.encoding.codes(self.segment(flat))
 
     def _check_codes(self, flat: np.ndarray, codes: np.ndarray) -> None:

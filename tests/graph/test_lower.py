@@ -285,9 +285,12 @@ def test_an_annotated_input_is_cast():
     x = np.random.default_rng(0).integers(-8, 8, (9, C)).astype(np.float32)
     np.testing.assert_array_equal(network.run(x), x @ WEIGHTS)
     with pytest.raises(QuinnoaError) as error:
-        network.run(x + 0.5)
+        network.run(x + np.float32(0.5))
     assert str(error.value) == (f"input x takes integers in [-8, 7]: {x[0, 0] + 0.5} is among the "
                                 "values given")
+    with pytest.raises(QuinnoaError) as error:
+        network.run(x * np.float32(np.nan))
+    assert str(error.value) == "input x has 54 values that are infinite or NaN"
 
 
 def test_a_product_of_columns_has_the_weights_on_the_left():
