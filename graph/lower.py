@@ -19,7 +19,7 @@ from .constants import Finding, Folded, Problem, fold_constants, refuse
 from .encoding import Encoding, InputType, alike, limits
 from .layers import Layer, MatMul, Stream, Threshold
 from .network import Head, Network, Sum, Tail, Tap
-from .operators import is_monotone
+from .operators import PRODUCTS, is_monotone
 from .products import (
     Product,
     accumulator_limits,
@@ -189,7 +189,8 @@ class _Lowering:
         except Problem as problem:
             refuse(self.file, [problem])
         segment = Segment(self.folded, front.nodes, front.source, front.target)
-        self._became(front.nodes, "the host, in front", note)
+        self._became(front.nodes, "the host, in front")
+        self._became([n for n in front.nodes if n.op_type in PRODUCTS], "the host, in front", note)
         elements = int(np.prod(self.folded.dims[front.target])) // self.folded.model.input.dims[0]
         self.taps.append(Tap(last.output[0], front.target, 0, encoding))
         return (Head(self.folded.model.input, encoding, segment),
@@ -278,7 +279,9 @@ class _Lowering:
             i = before.o if before else Stream((len(order),), source.encoding.shape)
             self.layers.append(Threshold(self._name("threshold"), i, o, source=nodes,
                                          thresholds=thresholds))
-        self._became(chain.nodes, f"thresholds of {self.layers[-1].name}")
+        layer = self.layers[-1]
+        inside = isinstance(layer, MatMul)
+        self._became(chain.nodes, f"thresholds of {layer.name}" if inside else layer.name)
         stepped = self._source(encoding, len(order))
         identity = np.array_equal(order, np.arange(len(order)))
         self.taps.append(Tap(last.output[0], chain.target, len(self.layers), encoding,

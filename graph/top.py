@@ -72,7 +72,7 @@ def ranking(source: "Source", chain: Chain, folded: Folded, k: int, stream: Stre
         o = Stream(stream.dims, thresholds.shape)
         layers.append(Threshold(name("threshold"), stream, o, thresholds=thresholds,
                                 source="ranks of the outputs"))
-        fates.append((front.nodes, f"thresholds of {layers[0].name}", "ranks of the outputs"))
+        fates.append((front.nodes, layers[0].name, "ranks of the outputs"))
         stream = o
     layers.append(TopK(name("topk"), stream, Stream((k,), shape_for(0, elements - 1)), k=k,
                        source=f"top {k}"))
