@@ -63,5 +63,7 @@ class Table:
         columns = []
         for places, shape in zip(self._places, self._shapes, strict=True):
             value = Cat(word[place] if isinstance(place, int) else place for place in places)
+            if not any(isinstance(place, int) for place in places):
+                value = Const.cast(value)
             columns.append(value.as_signed() if shape.signed else value)
         return columns

@@ -34,7 +34,7 @@ class ThresholdUnit(wiring.Component):
         Shape of one element of ``i``.
     style : str
         "parallel": a comparator for every step. "search": one for every bit of the count, where
-        all channels only rise or only fall. "auto" searches from 8 steps on.
+        every channel only rises or only falls. "auto" searches from 7 steps on.
 
     Members
     -------

@@ -142,7 +142,7 @@ def test_thresholds_not_in_use_have_no_memory():
 
 
 @pytest.mark.parametrize("falls, steps, style", [
-    (0, 7, "Comparators"), (0, 8, "Search"), (1, 8, "Search"), ([[0, 1] * 4], 8, "Comparators")])
+    (0, 6, "Comparators"), (0, 7, "Search"), (1, 7, "Search"), ([[0, 1] * 4], 8, "Comparators")])
 def test_auto_searches_many_steps_where_it_can(falls, steps, style):
     falls = np.broadcast_to(np.array(falls, bool), (1, steps))
     thresholds = Thresholds([np.arange(steps)], unsigned(4), [steps * falls[0, 0]], falls)
