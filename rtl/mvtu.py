@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
+from .control import count, delay, flag, shifted
 from .families import GENERIC
 from .matvec import matvec
 from .outlet import Outlet
@@ -192,9 +193,9 @@ class MVTU(wiring.Component):
 
         # Steps: which one is next, and whether it happens now. All that decides is registers.
         step, row_ends = Signal(), Signal()
-        s, gives = _count(m, "s", self.sf, step)
-        f, f_last = _count(m, "f", self.nf, row_ends)
-        first, takes = _flag(m, "first", gives, step), _flag(m, "takes", f_last, row_ends)
+        s, gives = count(m, "s", self.sf, step)
+        f, f_last = count(m, "f", self.nf, row_ends)
+        first, takes = flag(m, "first", gives, step), flag(m, "takes", f_last, row_ends)
         may = outlet.ready | ~gives
         m.d.comb += [
             self.i.ready.eq(takes & may),
@@ -206,13 +207,13 @@ class MVTU(wiring.Component):
         # Operands: the weights and the beat of a step, in the same cycle.
         m.submodules.weights = weights = self._weights
         address = self._weight_address(m, s, f, step)
-        m.d.comb += weights.addr.eq(_delay(m, address, self._operands_at - weights.latency))
+        m.d.comb += weights.addr.eq(delay(m, address, self._operands_at - weights.latency))
         x = self._replay(m, s, takes)
-        first = _delay(m, first, self._operands_at)
-        hold = _delay(m, ~step, self._operands_at) if self.sf > 1 else 0
+        first = delay(m, first, self._operands_at)
+        hold = delay(m, ~step, self._operands_at) if self.sf > 1 else 0
 
         # Accumulators: acc = start + raw sum of the row.
-        made = _shifted(m, row_ends, self._beat_at)
+        made = shifted(m, row_ends, self._beat_at)
         constants = self._read_constants(m, made)
         sums = []
         for p in range(self.pe):
@@ -240,7 +241,7 @@ class MVTU(wiring.Component):
         """Return f*SF + s: side by side if SF is a power of two, else a counter of its own."""
         if self.nf == 1 or self.sf & (self.sf - 1) == 0:
             return Cat(s, f)
-        return _count(m, "address", self.nf * self.sf, step)[0]
+        return count(m, "address", self.nf * self.sf, step)[0]
 
     def _replay(self, m, s, takes):
         """Keep the beats of the first pass; return each step's beat ``_operands_at`` later."""
@@ -260,10 +261,10 @@ class MVTU(wiring.Component):
             write, read = replay.write_port(), replay.read_port()
             m.d.comb += [
                 write.addr.eq(s), write.data.eq(x), write.en.eq(takes),
-                read.addr.eq(_delay(m, s, 1)),
+                read.addr.eq(delay(m, s, 1)),
             ]
             x, age = read.data, 2
-        return _delay(m, x, self._operands_at - age)
+        return delay(m, x, self._operands_at - age)
 
     def _read_constants(self, m, made):
         """Return by name the constants of the row whose last step was so long ago as they want.
@@ -275,12 +276,12 @@ class MVTU(wiring.Component):
         if asked:
             # One counter serves all: it steps when the first of them has been asked.
             earliest = min(asked.values())
-            row, _ = _count(m, "row", self.nf, made[earliest])
+            row, _ = count(m, "row", self.nf, made[earliest])
         constants = {}
         for name, (store, _) in self._constants.items():
             m.submodules[name] = store
             if name in asked:
-                m.d.comb += store.addr.eq(_delay(m, row, asked[name] - earliest))
+                m.d.comb += store.addr.eq(delay(m, row, asked[name] - earliest))
             constants[name] = store.data
         return constants
 
@@ -306,10 +307,10 @@ class MVTU(wiring.Component):
                 if "falls" in constants:
                     c = c ^ constants["falls"][p * steps + k]
                 bits.append(c)
-            terms = [_delay(m, bit, self._compared_at - self._sum_at) for bit in bits]
+            terms = [delay(m, bit, self._compared_at - self._sum_at) for bit in bits]
             for level, size in enumerate(_count_levels(steps)):
                 groups = [terms[k:k + size] for k in range(0, len(terms), size)]
-                terms = [_delay(m, sum(group[1:], group[0]), level < last) for group in groups]
+                terms = [delay(m, sum(group[1:], group[0]), level < last) for group in groups]
             if "base" in constants:
                 terms[0] = terms[0] + constants["base"].word_select(p, width)
             lanes += terms
@@ -357,30 +358,6 @@ def _fold(whole, length, part, lanes, pad):
     return fold
 
 
-def _count(m, name, length, step):
-    """Count ``step`` from 0 to ``length - 1`` and round; return the count, and whether it is last.
-
-    The end is foreseen a step ahead: both are registers.
-    """
-    if length == 1:
-        return Const(0, 0), Const(1)
-    count = Signal(range(length), name=name)
-    last = Signal(name=f"{name}_last")
-    with m.If(step):
-        m.d.sync += [count.eq(Mux(last, 0, count + 1)), last.eq(count == length - 2)]
-    return count, last
-
-
-def _flag(m, name, last, step):
-    """Return a register that is high at count 0: at the start, and after ``last``."""
-    if isinstance(last, Const):
-        return Const(1)
-    flag = Signal(name=name, init=1)
-    with m.If(step):
-        m.d.sync += flag.eq(last)
-    return flag
-
-
 def _count_levels(steps):
     """Return how many terms are added at once, level by level, to count ``steps`` bits.
 
@@ -392,22 +369,3 @@ def _count_levels(steps):
         levels.append(3)
         terms = -(-terms // 3)
     return levels
-
-
-def _delay(m, value, cycles):
-    """Return ``value`` so many cycles later, without reset."""
-    for _ in range(cycles):
-        later = Signal.like(value, name="delayed", reset_less=True)
-        m.d.sync += later.eq(value)
-        value = later
-    return value
-
-
-def _shifted(m, bit, cycles):
-    """Return ``bit`` after 0, 1, ... ``cycles`` cycles, low at the start."""
-    bits = [bit]
-    for k in range(cycles):
-        later = Signal(name=f"{bit.name}_{k + 1}")
-        m.d.sync += later.eq(bits[-1])
-        bits.append(later)
-    return bits

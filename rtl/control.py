@@ -1,0 +1,52 @@
+"""Control of a pipeline that runs free: counters that foresee their end, flags and delays."""
+
+from amaranth import Const, Mux, Signal
+
+__all__ = ["count", "delay", "flag", "shifted"]
+
+
+def count(m, name, length, step):
+    """Count ``step`` from 0 to ``length - 1`` and round; return the count, and whether it is last.
+
+    The end is foreseen a step ahead: both are registers.
+    """
+    if length == 1:
+        return Const(0, 0), Const(1)
+    value = Signal(range(length), name=name)
+    last = Signal(name=f"{name}_last")
+    is_power = length & (length - 1) == 0
+    with m.If(step):
+        m.d.sync += [
+            value.eq(value + 1 if is_power else Mux(last, 0, value + 1)),
+            last.eq(value == length - 2),
+        ]
+    return value, last
+
+
+def flag(m, name, last, step):
+    """Return a register that is high while the count of ``last`` and ``step`` is 0."""
+    if isinstance(last, Const):
+        return Const(1)
+    is_first = Signal(name=name, init=1)
+    with m.If(step):
+        m.d.sync += is_first.eq(last)
+    return is_first
+
+
+def delay(m, value, cycles):
+    """Return ``value`` so many cycles later, without reset."""
+    for _ in range(cycles):
+        later = Signal.like(value, name="delayed", reset_less=True)
+        m.d.sync += later.eq(value)
+        value = later
+    return value
+
+
+def shifted(m, bit, cycles):
+    """Return ``bit`` after 0, 1, ... ``cycles`` cycles, low at the start."""
+    bits = [bit]
+    for k in range(cycles):
+        later = Signal(name=f"{bit.name}_{k + 1}")
+        m.d.sync += later.eq(bits[-1])
+        bits.append(later)
+    return bits
