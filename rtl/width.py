@@ -12,7 +12,22 @@ from amaranth.lib.wiring import In, Out
 from .outlet import Outlet
 from .schedule import Schedule
 
-__all__ = ["WidthConverter"]
+__all__ = ["WidthConverter", "width_converters"]
+
+
+def width_converters(shape, *, elements, i_lanes, o_lanes):
+    """Return the units, in order, that change the lanes without slowing a chain down.
+
+    One converter, or none where the lanes are the same; where one would need a cycle more than
+    either side, two, by way of ``2 * i_lanes`` lanes.
+    """
+    if i_lanes == o_lanes:
+        return []
+    made = WidthConverter(shape, elements=elements, i_lanes=i_lanes, o_lanes=o_lanes)
+    if made.ii == max(-(-elements // i_lanes), -(-elements // o_lanes)):
+        return [made]
+    return [WidthConverter(shape, elements=elements, i_lanes=i_lanes, o_lanes=2 * i_lanes),
+            WidthConverter(shape, elements=elements, i_lanes=2 * i_lanes, o_lanes=o_lanes)]
 
 
 class _Step(NamedTuple):
@@ -41,7 +56,8 @@ class WidthConverter(wiring.Component):
 
     Timing: ``II = max(beats in, beats out)`` cycles a vector; one more if the last beat of ``i``
     holds more elements than the last one of ``o``, which is wider: then two beats of ``o`` come
-    from the last one of ``i``. That is never so if ``o_lanes`` divides ``elements``.
+    from the last one of ``i``. That is never so if ``o_lanes`` divides ``elements``; otherwise see
+    ``width_converters``.
 
     Parameters
     ----------

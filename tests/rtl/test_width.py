@@ -7,9 +7,10 @@ from amaranth import signed, unsigned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quinnoa.rtl.chain import Chain
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
-from quinnoa.rtl.width import WidthConverter
-from quinnoa.sim.streams import run_unit, schedule_cycles, stalls
+from quinnoa.rtl.width import WidthConverter, width_converters
+from quinnoa.sim.streams import run_unit, run_vectors, schedule_cycles, stalls
 
 SIGNED = signed(5)
 CONVERTERS = [
@@ -98,6 +99,27 @@ def test_schedule_is_as_stated(elements, i_lanes, o_lanes, takes, gives):
         unsigned(1), elements=elements, i_lanes=i_lanes, o_lanes=o_lanes).schedule
     assert "".join(str(int(take)) for take in schedule.takes) == takes
     assert "".join(str(int(give)) for give in schedule.gives) == gives
+
+
+@pytest.mark.parametrize("elements, i_lanes, o_lanes, units", [
+    (12, 4, 4, 0), (12, 2, 3, 1), (7, 4, 5, 2), (64, 10, 21, 2)])
+def test_converters_do_not_slow_a_chain_down(elements, i_lanes, o_lanes, units):
+    made = width_converters(SIGNED, elements=elements, i_lanes=i_lanes, o_lanes=o_lanes)
+    assert len(made) == units
+    beats_in, beats_out = -(-elements // i_lanes), -(-elements // o_lanes)
+    if made:
+        x = make_vectors(np.random.default_rng(0), SIGNED, 12, elements)
+        y, run = run_vectors(Chain(*made), x, elements)
+        assert y.tolist() == x.tolist()
+        ends = run.o_cycles[beats_out - 1::beats_out]
+        assert set(np.diff(ends[2:])) == {max(beats_in, beats_out)}
+
+
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_ii_of_converters_is_that_of_either_side(elements, i_lanes, o_lanes):
+    for unit in width_converters(BIPOLAR, elements=elements, i_lanes=i_lanes, o_lanes=o_lanes):
+        assert unit.ii <= max(-(-elements // i_lanes), -(-elements // o_lanes))
 
 
 def test_refuses_no_lanes():
