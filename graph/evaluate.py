@@ -18,6 +18,8 @@ from .read import QONNX_DOMAINS, STANDARD_DOMAINS, label, printable
 __all__ = ["QONNX_OPS", "attributes", "compiled", "evaluate", "is_qonnx", "product"]
 
 QONNX_OPS = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold")
+QONNX_ATTRIBUTES = {"signed": int, "narrow": int, "rounding_mode": str, "out_scale": float,
+                    "out_bias": float, "out_dtype": str, "data_layout": str}
 IR_VERSION = 10                          # knows every element type of the opsets we take
 
 Values = dict[str, np.ndarray]
@@ -31,9 +33,16 @@ def is_qonnx(node: onnx.NodeProto) -> bool:
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Return a node's attributes; bytes as text."""
-    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    return {k: v.decode("utf-8", "replace") if isinstance(v, bytes) else v
-            for k, v in values.items()}
+    values = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        kind = QONNX_ATTRIBUTES.get(attribute.name, type(value)) if is_qonnx(node) else type(value)
+        if value is None or not isinstance(value, kind):
+            raise ModelError(f"node {label(node)} ({printable(node.op_type)}): attribute "
+                             f"{printable(attribute.name)} has the wrong type")
+        values[attribute.name] = value
+    return values
 
 
 def evaluate(node: onnx.NodeProto, values: Mapping[str, np.ndarray], opset: int) -> Values:

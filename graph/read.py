@@ -141,10 +141,24 @@ def _parse(source: Any) -> tuple[onnx.ModelProto, str, Path | None, bytes]:
         folder, file = path.parent, printable(path.name, 255)
         data = _bytes_of(path)
     try:
-        return onnx.ModelProto.FromString(data), file, folder, data
+        proto = onnx.ModelProto.FromString(data)
     except Exception:                    # protobuf's own, of which there are several
+        proto = None
+    if proto is None or not _is_text(proto):
         raise ModelError(f"{file}: not an ONNX file, or one that is cut off: its {len(data)} bytes "
-                         "cannot be parsed") from None
+                         "cannot be parsed")
+    return proto, file, folder, data
+
+
+def _is_text(message: Any) -> bool:
+    """Tell whether all strings of a message are UTF-8: those that are not stay bytes."""
+    for field, value in message.ListFields():
+        if field.type in (field.TYPE_STRING, field.TYPE_MESSAGE):
+            several = not isinstance(value, (str, bytes)) and not hasattr(value, "ListFields")
+            for one in value if several else [value]:
+                if isinstance(one, bytes) or not (isinstance(one, str) or _is_text(one)):
+                    return False
+    return True
 
 
 def _bytes_of(path: Path) -> bytes:
