@@ -35,7 +35,7 @@ CLAIMS = (
 
 # Property-directed search finds counterexamples soon, and some invariants. For counters the set of
 # all reachable states is the better way, once equal registers are merged.
-SCRIPT = ("read_aiger {graph}; cone -O {output}; pdr -T 3; "
+SCRIPT = ("read_aiger {graph}; cone -O {output}; pdr -T 1; "
           "scorr; dc2; scorr; print_stats; reach -B 10000000 -T {seconds}")
 
 
@@ -224,13 +224,14 @@ def _to_aiger(contract, target):
             yosys.Pass.call(design, f"tee -q {command}")
 
 
-def prove(unit, *, elements, limit=None, bound=None, seconds=60):
+def prove(unit, *, elements, limit=None, bound=None, seconds=300):
     """Prove that ``unit`` keeps the stream contract and computes its model, for ever.
 
     Parameters
     ----------
     unit : Component
-        With streams ``i`` and ``o``, ``model`` and ``schedule``. It must be small.
+        With streams ``i`` and ``o``, and ``model``; ``schedule`` where it has to give limit or
+        bound. It must be small.
     elements : int
         Elements of an input vector: all their bits together at most 12.
     limit : int, optional
@@ -238,7 +239,7 @@ def prove(unit, *, elements, limit=None, bound=None, seconds=60):
     bound : int, optional
         Cycles within which something moves while ``o`` is ready; by its schedule.
     seconds : int
-        Time for the search.
+        Time for each claim.
 
     Returns
     -------
@@ -252,12 +253,10 @@ def prove(unit, *, elements, limit=None, bound=None, seconds=60):
     bits = elements * Shape.cast(unit.i.payload.shape().elem_shape).width
     if bits > 12:
         raise ValueError(f"a vector of at most 12 bits can be proved: it has {bits}")
-    schedule = unit.schedule
-    beats_out = int(np.sum(schedule.gives))
     if limit is None:
-        limit = schedule.room // beats_out + 2
+        limit = unit.schedule.room // int(np.sum(unit.schedule.gives)) + 2
     if bound is None:
-        bound = schedule.latency + len(schedule.takes) + 1
+        bound = unit.schedule.latency + len(unit.schedule.takes) + 1
     contract = _Contract(unit, elements=elements, limit=limit, bound=bound)
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder, "top.aig")
