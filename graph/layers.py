@@ -186,7 +186,7 @@ class Depthwise(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Reduce(Layer):
-    """Pooling: of every run of ``vectors`` vectors of C channels the greatest, or the sum, a channel.
+    """Pooling: of every run of ``vectors`` vectors of C channels each channel's greatest, or sum.
 
     ``op`` is "max" or "sum". ``i`` holds ``vectors`` times as many elements as ``o``, whose last
     dimension is C: the windows of a ``Window``, or a whole image for a global pooling. Folds by

@@ -2,16 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from amaranth.lib.wiring import Component
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.rtl.families import GENERIC, Family
 
 from .constants import Finding
 from .encoding import Encoding, InputType
 from .layers import Layer
 from .read import Port
 from .segment import Segment
+
+if TYPE_CHECKING:
+    from .fold import Budget
 
 __all__ = ["Head", "Network", "Sum", "Tail", "Tap"]
 
@@ -178,6 +185,27 @@ class Network:
             if position < len(self.layers):
                 codes = self.layers[position].model(codes)
         return result
+
+    def fold(self, *, fps: float | None = None, file: Path | str | None = None,
+             budget: "Budget | None" = None, clock_mhz: float = 100.0,
+             family: str = "xc7") -> "Network":
+        """Return the same, folded: as a ``fold.toml`` says, for a rate, or to fill a budget.
+
+        With ``fps`` the cheapest folds that reach it at ``clock_mhz``; with a ``budget`` alone the
+        fastest that fit it.
+        """
+        from .fold import DEFAULT_BUDGET, fold_for_fps, fold_from_file, fold_to_fit
+        if file is not None:
+            return fold_from_file(self, Path(file))
+        if fps is not None:
+            return fold_for_fps(self, fps, clock_mhz, family=family,
+                                budget=budget or DEFAULT_BUDGET)
+        return fold_to_fit(self, budget or DEFAULT_BUDGET, family=family)
+
+    def build(self, *, family: Family = GENERIC) -> Component:
+        """Return the accelerator: one Amaranth component with streams ``i`` and ``o``."""
+        from .build import build
+        return build(self, family=family)[0]
 
     def with_layers(self, layers: Sequence[Layer]) -> "Network":
         """Return the same with other layers, such as folded ones."""

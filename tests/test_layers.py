@@ -12,7 +12,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"errors"},
     "graph": {"errors", "rtl"},
     "platforms": {"errors"},
-    "sim": {"errors"},
+    "sim": {"errors", "verilog"},
 }
 
 
