@@ -160,6 +160,7 @@ class Plan:
         """
         nets = {ZERO: Const(0, 1), ONE: Const(1, 1)}
         nets |= {2 + k: bit for k, bit in enumerate(inputs)}
+        held = {}
         for t, stage in enumerate(self.stages):
             made = [n for p in stage for n in p.makes]
             wires = Signal(len(made), name=f"level{t}")
@@ -168,8 +169,20 @@ class Plan:
             for primitive in stage:
                 primitive.lay(m, nets, family)
             if registers:
-                live = [n for n in nets if n not in (ZERO, ONE) and self._last_use.get(n, -1) > t]
-                held = Signal(len(live), name=f"stage{t}", reset_less=True)
-                m.d.sync += held.eq(Cat(nets[n] for n in live))
-                nets = {ZERO: nets[ZERO], ONE: nets[ONE]} | {n: held[k] for k, n in enumerate(live)}
+                nets = self._hold(m, nets, held, t)
         return [[nets[n] for n in column] for column in self.outputs]
+
+    def _hold(self, m, nets, held, t):
+        """Register the nets that stages after ``t`` read; ``held`` counts each net's registers."""
+        live = [n for n in nets if n not in (ZERO, ONE) and self._last_use.get(n, -1) > t]
+        after = {n: nets[n] for n in (ZERO, ONE)}
+        # From the second on they are kept: as a shift register they would take a slow LUT.
+        for name, keep in ((f"stage{t}", False), (f"kept{t}", True)):
+            some = [n for n in live if (held.get(n, 0) > 0) == keep]
+            if some:
+                register = Signal(len(some), name=name, reset_less=True,
+                                  attrs={"keep": 1} if keep else {})
+                m.d.sync += register.eq(Cat(nets[n] for n in some))
+                after |= {n: register[k] for k, n in enumerate(some)}
+        held.update({n: held.get(n, 0) + 1 for n in live})
+        return after
