@@ -157,6 +157,9 @@ class _Fold:
             values = self.constants if known else self.values
             check_size(node, values, self.model.opset)
             made = evaluate(node, values, self.model.opset)
+            if any(value.dtype.kind == "f" and np.isnan(value).any() for value in made.values()):
+                raise ModelError(f"node {label(node)} ({printable(node.op_type)}): makes NaN of "
+                                 "constants")
             self.constants.update(made)
             self._keep_grid(node)
         else:

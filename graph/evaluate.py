@@ -18,8 +18,10 @@ from .read import QONNX_DOMAINS, STANDARD_DOMAINS, label, printable
 __all__ = ["QONNX_OPS", "attributes", "compiled", "evaluate", "is_qonnx", "product"]
 
 QONNX_OPS = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold")
-QONNX_ATTRIBUTES = {"signed": int, "narrow": int, "rounding_mode": str, "out_scale": float,
-                    "out_bias": float, "out_dtype": str, "data_layout": str}
+# Types of the attributes that are read here and by qonnx.
+KINDS = {"signed": int, "narrow": int, "rounding_mode": str, "out_scale": float, "out_bias": float,
+         "out_dtype": str, "data_layout": str, "alpha": float, "beta": float, "transA": int,
+         "transB": int}
 IR_VERSION = 10                          # knows every element type of the opsets we take
 
 Values = dict[str, np.ndarray]
@@ -37,8 +39,7 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
         value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-        kind = QONNX_ATTRIBUTES.get(attribute.name, type(value)) if is_qonnx(node) else type(value)
-        if value is None or not isinstance(value, kind):
+        if value is None or not isinstance(value, KINDS.get(attribute.name, object)):
             raise ModelError(f"node {label(node)} ({printable(node.op_type)}): attribute "
                              f"{printable(attribute.name)} has the wrong type")
         values[attribute.name] = value
