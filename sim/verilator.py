@@ -78,7 +78,11 @@ def runtime() -> list[Path]:
     key = hashlib.sha256(repr((version(), str(find()), about, CXXFLAGS)).encode()).hexdigest()[:16]
     folder = cache_folder() / f"verilator-{key}"
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise QuinnoaError(f"{folder.parent}: cannot be made ({error.strerror}); "
+                               "name another folder in QUINNOA_CACHE") from None
         # Compile beside it and move it in whole: others may be doing the same.
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             made = Path(scratch, "made")
@@ -119,16 +123,20 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
     _run([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop", "--Mdir", str(generated),
           "--top-module", top, "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing",
           "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "20000",
-          *flags, "-v", str(PRIMITIVES), str(source)],
+          # Functions of a megabyte take the compiler longer, and run slower.
+          "--output-split-cfuncs", "200", *flags, "-v", str(PRIMITIVES), str(source)],
          "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
 
-    # What runs once is not optimized; the rest is dealt to all processors.
-    jobs = os.cpu_count() or 1
-    slow: list[Path] = []
-    fast = [main.resolve()]
-    for cpp in sorted(generated.glob("*.cpp")):
-        (slow if cpp.stem.endswith("Slow") else fast).append(cpp)
-    groups = [("slow", slow, 0), *((f"fast{n}", fast[n::jobs], optimize) for n in range(jobs))]
+    # Verilator's headers take longer than a small model, so that one stays in one piece. Of a large
+    # one, what runs once is not optimized; the rest is dealt to all processors.
+    sources = [main.resolve(), *sorted(generated.glob("*.cpp"))]
+    if sum(path.stat().st_size for path in sources) < 400_000:
+        groups = [("model", sources, optimize)]
+    else:
+        slow = [path for path in sources if path.stem.endswith("Slow")]
+        fast = [path for path in sources if path not in slow]
+        jobs = os.cpu_count() or 1
+        groups = [("slow", slow, 0), *((f"fast{n}", fast[n::jobs], optimize) for n in range(jobs))]
 
     def make(group) -> Path:
         name, sources, level = group
@@ -138,7 +146,7 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
         return target
 
     program = folder / top
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(make, [group for group in groups if group[1]]))
     _run([compiler(), *map(str, [*objects, *runtime()]), "-o", str(program), "-pthread",
           *libraries], "linking")

@@ -181,3 +181,11 @@ def test_says_which_compiler_is_missing(monkeypatch):
 
 def test_names_its_version():
     assert re.fullmatch(r"\d+(\.\d+)+.*", verilator.version())
+
+
+def test_says_where_it_cannot_keep_its_runtime(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("QUINNOA_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(QuinnoaError, match=r"^.*/file/cache: cannot be made \(Not a directory\); "
+                                           "name another folder in QUINNOA_CACHE$"):
+        verilator.runtime()
