@@ -9,7 +9,10 @@ from amaranth.hdl import ShapeCastable
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
-__all__ = ["Payload", "Run", "get", "put", "run_unit", "run_vectors", "schedule_cycles", "stalls"]
+from .predict import schedule_cycles, schedule_streams
+
+__all__ = ["Payload", "Run", "get", "put", "run_streams", "run_unit", "run_vectors",
+           "schedule_cycles", "schedule_streams", "stalls"]
 
 
 async def put(ctx, stream, payload):
@@ -96,6 +99,8 @@ class Payload:
 class Run:
     """What went over the streams of a unit. Cycle 0 is the first one after reset.
 
+    From ``run_streams`` every field is a list of these, an entry a stream.
+
     Parameters
     ----------
     beats : list
@@ -113,6 +118,144 @@ class Run:
     o_cycles: list = field(default_factory=list)
     i_offers: list = field(default_factory=list)
     o_ready: list = field(default_factory=list)
+
+
+def _streams(dut, first):
+    """Return the names of the streams ``first``, ``first_1``, ``first_2``, ... of a unit."""
+    names = [first]
+    while hasattr(dut, f"{first}_{len(names)}"):
+        names.append(f"{first}_{len(names)}")
+    return names
+
+
+class _Source:
+    """Offers beats on a stream of the unit, each when its gap is over."""
+
+    def __init__(self, stream, beats, gap):
+        payload = Payload(stream.payload.shape())
+        self.stream, self.gap = stream, gap
+        self.payload = Value.cast(stream.payload)
+        self.words = [payload.encode(beat) for beat in beats]
+        self.cycles, self.offers = [], []
+        self.taken, self.wait = False, gap() if self.words else 0
+
+    @property
+    def done(self):
+        return len(self.cycles) == len(self.words)
+
+    def offer(self, ctx, cycle):
+        if not self.done and len(self.cycles) == len(self.offers) and self.wait <= 0:
+            ctx.set(self.stream.valid, 1)
+            ctx.set(self.payload, self.words[len(self.cycles)])
+            self.offers.append(cycle)
+        self.wait -= 1
+
+    def look(self, ctx):
+        """See whether the beat is taken at the end of this cycle."""
+        self.taken = len(self.offers) > len(self.cycles) and ctx.get(self.stream.ready)
+
+    def end(self, ctx, cycle):
+        """After the cycle's end: a beat that was taken is gone."""
+        if self.taken:
+            self.cycles.append(cycle)
+            ctx.set(self.stream.valid, 0)
+            self.wait = 0 if self.done else self.gap()
+
+
+class _Sink:
+    """Takes beats from a stream of the unit, each when its gap is over, and watches it."""
+
+    def __init__(self, name, stream, count_out, gap):
+        self.name, self.stream, self.count, self.gap = name, stream, count_out, gap
+        self.layout = Payload(stream.payload.shape())
+        self.payload = Value.cast(stream.payload)
+        self.beats, self.cycles, self.ready = [], [], []
+        self.held, self.wait = None, gap() if count_out else 0
+
+    @property
+    def done(self):
+        return len(self.cycles) == self.count
+
+    def raise_ready(self, ctx):
+        self.valid = ctx.get(self.stream.valid)
+        self.ready.append(not self.done and self.wait <= 0)
+        self.wait -= 1
+        if ctx.get(self.stream.ready) != self.ready[-1]:
+            ctx.set(self.stream.ready, self.ready[-1])
+
+    def take(self, ctx, cycle):
+        """Watch the contract, and take what is offered if ``ready`` is high."""
+        name, ready = self.name, self.ready[-1]
+        valid = ctx.get(self.stream.valid)
+        assert valid == self.valid, f"{name}.valid follows {name}.ready in cycle {cycle}"
+        payload = ctx.get(self.payload) if valid else None
+        if self.held is not None:
+            assert valid, f"{name} took its beat back in cycle {cycle}"
+            assert payload == self.held, f"{name} changed its beat in cycle {cycle}"
+        self.held = payload if valid and not ready else None
+        if valid and ready:
+            self.beats.append(self.layout.decode(payload))
+            self.cycles.append(cycle)
+            self.wait = 0 if self.done else self.gap()
+
+
+def run_streams(dut, beats, counts, *, i_gaps=None, o_gaps=None, deadline=100_000):
+    """Feed ``beats[k]`` to ``dut.i_k``, take ``counts[k]`` beats from ``dut.o_k``; ``run_unit``.
+
+    Parameters
+    ----------
+    dut : Component
+        With streams ``i``, ``i_1``, ... and ``o``, ``o_1``, ...
+    beats : list of sequences, one an input stream
+    counts : list of int, one an output stream
+    i_gaps, o_gaps : list of callables, one a stream
+    deadline : int
+        As in ``run_unit``.
+
+    Returns
+    -------
+    Run
+        Its fields are lists with an entry a stream.
+    """
+    i_names, o_names = _streams(dut, "i"), _streams(dut, "o")
+    i_gaps = i_gaps or [lambda: 0] * len(i_names)
+    o_gaps = o_gaps or [lambda: 0] * len(o_names)
+    sources = [_Source(getattr(dut, name), given, gap)
+               for name, given, gap in zip(i_names, beats, i_gaps, strict=True)]
+    sinks = [_Sink(name, getattr(dut, name), wanted, gap)
+             for name, wanted, gap in zip(o_names, counts, o_gaps, strict=True)]
+
+    async def bench(ctx):
+        cycle = 0
+        while not all(end.done for end in (*sources, *sinks)):
+            assert cycle < deadline, (
+                f"after {deadline} cycles only {_told(len(sink.cycles) for sink in sinks)} of "
+                f"{_told(counts)} beats came out, {_told(len(each.cycles) for each in sources)} "
+                f"of {_told(len(each.words) for each in sources)} went in")
+            for source in sources:
+                source.offer(ctx, cycle)
+            for sink in sinks:
+                sink.raise_ready(ctx)
+            for sink in sinks:
+                sink.take(ctx, cycle)
+            for source in sources:
+                source.look(ctx)
+            await ctx.tick()
+            for source in sources:
+                source.end(ctx, cycle)
+            cycle += 1
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(bench)
+    sim.run()
+    return Run([sink.beats for sink in sinks], [source.cycles for source in sources],
+               [sink.cycles for sink in sinks], [source.offers for source in sources],
+               [sink.ready for sink in sinks])
+
+
+def _told(numbers):
+    return "/".join(map(str, numbers))
 
 
 def run_unit(dut, beats, count_out, *, i_gap=lambda: 0, o_gap=lambda: 0, deadline=100_000):
@@ -139,61 +282,9 @@ def run_unit(dut, beats, count_out, *, i_gap=lambda: 0, o_gap=lambda: 0, deadlin
     AssertionError
         ``o`` breaks the contract, or the deadline passes; the message tells how far it came.
     """
-    source, sink = Payload(dut.i.payload.shape()), Payload(dut.o.payload.shape())
-    words = [source.encode(beat) for beat in beats]
-    run = Run()
-
-    async def bench(ctx):
-        i_payload, o_payload = Value.cast(dut.i.payload), Value.cast(dut.o.payload)
-        i_wait, o_wait = i_gap() if words else 0, o_gap() if count_out else 0
-        held, cycle = None, 0
-        while len(run.i_cycles) < len(words) or len(run.o_cycles) < count_out:
-            assert cycle < deadline, (
-                f"after {deadline} cycles only {len(run.o_cycles)} of {count_out} beats came out, "
-                f"{len(run.i_cycles)} of {len(words)} went in")
-
-            # Offer the next beat when its gap is over.
-            sent, offering = len(run.i_cycles), len(run.i_offers)
-            if sent < len(words) and sent == offering and i_wait <= 0:
-                ctx.set(dut.i.valid, 1)
-                ctx.set(i_payload, words[sent])
-                run.i_offers.append(cycle)
-            i_wait -= 1
-
-            # Take the next beat when its gap is over; see whether valid follows ready.
-            ready = len(run.o_cycles) < count_out and o_wait <= 0
-            o_wait -= 1
-            valid = ctx.get(dut.o.valid)
-            if ctx.get(dut.o.ready) != ready:
-                ctx.set(dut.o.ready, ready)
-                assert ctx.get(dut.o.valid) == valid, f"o.valid follows o.ready in cycle {cycle}"
-            run.o_ready.append(ready)
-
-            # The contract.
-            payload = ctx.get(o_payload) if valid else None
-            if held is not None:
-                assert valid, f"o took its beat back in cycle {cycle}"
-                assert payload == held, f"o changed its beat in cycle {cycle}"
-            held = payload if valid and not ready else None
-
-            # The transfers of this cycle.
-            if valid and ready:
-                run.beats.append(sink.decode(payload))
-                run.o_cycles.append(cycle)
-                o_wait = o_gap() if len(run.o_cycles) < count_out else 0
-            taken = len(run.i_offers) > sent and ctx.get(dut.i.ready)
-            await ctx.tick()
-            if taken:
-                run.i_cycles.append(cycle)
-                ctx.set(dut.i.valid, 0)
-                i_wait = i_gap() if len(run.i_cycles) < len(words) else 0
-            cycle += 1
-
-    sim = Simulator(dut)
-    sim.add_clock(1e-6)
-    sim.add_testbench(bench)
-    sim.run()
-    return run
+    run = run_streams(dut, [beats], [count_out], i_gaps=[i_gap], o_gaps=[o_gap], deadline=deadline)
+    return Run(*(part for part, in (run.beats, run.i_cycles, run.o_cycles, run.i_offers,
+                                    run.o_ready)))
 
 
 def run_vectors(dut, x, elements_out, **options):
@@ -230,53 +321,3 @@ def run_vectors(dut, x, elements_out, **options):
     zero = Payload(dut.o.payload.shape()).decode(0)[0]
     assert np.all(y[:, elements_out:] == zero), "o drives a lane past the end of its vector"
     return y[:, :elements_out], run
-
-
-def schedule_cycles(schedule, i_offers, o_ready, count_out):
-    """Predict the transfers of a unit that keeps ``schedule``, stalled or not.
-
-    ``schedule_cycles(dut.schedule, run.i_offers, run.o_ready, len(run.beats))`` equals
-    ``(run.i_cycles, run.o_cycles)`` where the gateware keeps it cycle for cycle.
-
-    Parameters
-    ----------
-    schedule : object
-        With ``takes`` and ``gives``, arrays of bool over the steps of a period; ``latency`` and
-        ``room``, int.
-    i_offers : sequence of int
-        The first cycle in which each beat is valid on ``i``.
-    o_ready : sequence of bool
-        ``o.ready``, cycle by cycle; after the end of it, high.
-    count_out : int
-        Beats that are taken from ``o``; those after them are not.
-
-    Returns
-    -------
-    i_cycles, o_cycles : list of int
-    """
-    i_cycles, o_cycles, made = [], [], 0
-    step, cycle = 0, -1
-    while len(i_cycles) < len(i_offers) or len(o_cycles) < count_out:
-        # A step happens in the first cycle after the step before it ...
-        cycle += 1
-        if schedule.takes[step]:
-            # ... in which its beat is valid on i ...
-            if len(i_cycles) == len(i_offers):
-                break
-            cycle = max(cycle, i_offers[len(i_cycles)])
-        if schedule.gives[step]:
-            # ... and a credit is there: beat n spends the one that beat n - room gave back.
-            if made >= schedule.room:
-                if made - schedule.room >= len(o_cycles):
-                    break
-                cycle = max(cycle, o_cycles[made - schedule.room] + 1)
-            if made < count_out:
-                out = max(cycle + schedule.latency, o_cycles[-1] + 1 if o_cycles else 0)
-                while out < len(o_ready) and not o_ready[out]:
-                    out += 1
-                o_cycles.append(out)
-            made += 1
-        if schedule.takes[step]:
-            i_cycles.append(cycle)
-        step = (step + 1) % len(schedule.takes)
-    return i_cycles, o_cycles

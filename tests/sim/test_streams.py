@@ -1,7 +1,6 @@
 """Tests of sim/streams.py."""
 
 import gc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from amaranth import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from quinnoa.rtl.schedule import Schedule
 from quinnoa.rtl.shapes import BIPOLAR
 from quinnoa.sim.streams import run_unit, run_vectors, schedule_cycles, stalls
 
@@ -26,7 +26,7 @@ def collect_abandoned_benches():
 class Slot(wiring.Component):
     """Holds one beat; gives it back as it was."""
 
-    schedule = SimpleNamespace(takes=[True], gives=[True], latency=1, room=1)
+    schedule = Schedule(takes=[True], gives=[True], latency=1, room=1)
 
     def __init__(self, shape, lanes):
         payload = data.ArrayLayout(shape, lanes)
@@ -45,8 +45,8 @@ class Slot(wiring.Component):
 class Pairs(Slot):
     """Gives the sum of every two beats of one lane, after three steps: the third only gives."""
 
-    schedule = SimpleNamespace(takes=[True, True, False], gives=[False, False, True],
-                               latency=1, room=1)
+    schedule = Schedule(takes=[True, True, False], gives=[False, False, True],
+                        latency=1, room=1)
 
     def elaborate(self, platform):
         m = Module()
@@ -160,7 +160,7 @@ def test_a_schedule_tells_every_transfer(unit, beats_out, i_density, o_density):
 def test_another_schedule_tells_other_transfers(change):
     dut = Pairs(unsigned(8), 1)
     run = run_unit(dut, [[k] for k in range(20)], 10, o_gap=stalls(4, 0.8))
-    other = SimpleNamespace(**{**vars(dut.schedule), **change})
+    other = Schedule(**{**vars(dut.schedule), "processes": (), **change})
     predicted = schedule_cycles(other, run.i_offers, run.o_ready, 10)
     assert predicted != (run.i_cycles, run.o_cycles)
 
