@@ -17,6 +17,7 @@ from .size import check_size
 
 __all__ = ["Finding", "Folded", "Grid", "Problem", "fold_constants", "refuse"]
 
+MAX_ZERO = 2 ** 16                       # of a zero point: float32 tells code + zero apart
 ROUNDING_MODES = ("ROUND", "HALF_EVEN", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
 
 
@@ -253,6 +254,9 @@ def check_parameters(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> 
         if name == "scale" and not (np.isfinite(value).all() and (value > 0).all()):
             bad = value[~(np.isfinite(value) & (value > 0))].reshape(-1)[0]
             raise ModelError(f"{where}: its scale is {bad:g}; above 0 is expected")
+        if name == "zero point" and not (np.abs(value.astype(np.float64)) <= MAX_ZERO).all():
+            raise ModelError(f"{where}: its zero point is {np.abs(value).max():g}; at most "
+                             f"{MAX_ZERO} is expected")
         if name == "bits":
             bits = np.asarray(value, np.float64)
             if bits.size != 1 or bits.reshape(-1)[0] not in range(1, 33):

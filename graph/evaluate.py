@@ -97,6 +97,7 @@ def _qonnx_step(node: onnx.NodeProto, constants: Mapping[str, np.ndarray] | None
     def step(values: Values) -> Values:
         context = {**values, **fixed}
         dtype = context[node.input[0]].dtype
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float32)
         try:
             with np.errstate(all="ignore"):
                 op.execute_node(context, None)
@@ -177,11 +178,12 @@ def product(node: onnx.NodeProto, values: Mapping[str, np.ndarray]) -> np.ndarra
     a, b = values[node.input[0]], values[node.input[1]]
     options = attributes(node)
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
-    y = ((wide_a.T if options.get("transA") else wide_a)
-         @ (wide_b.T if options.get("transB") else wide_b)) * options.get("alpha", 1.0)
-    if len(node.input) > 2 and node.input[2]:
-        y = y + options.get("beta", 1.0) * values[node.input[2]].astype(np.float64)
-    return np.asarray(y, a.dtype)
+    with np.errstate(all="ignore"):      # infinities, as in the file
+        y = ((wide_a.T if options.get("transA") else wide_a)
+             @ (wide_b.T if options.get("transB") else wide_b)) * options.get("alpha", 1.0)
+        if len(node.input) > 2 and node.input[2]:
+            y = y + options.get("beta", 1.0) * values[node.input[2]].astype(np.float64)
+        return np.asarray(y, a.dtype)
 
 
 def _product_step(node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> Step:

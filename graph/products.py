@@ -155,6 +155,7 @@ def _guess(values: np.ndarray) -> Grid | None:
         return None
     scale = magnitudes[-1] / steps
     codes = np.rint(values / scale)
-    if np.abs(values - codes * scale).max() > TOLERANCE * magnitudes[-1]:
+    # Each to its own precision: beside a vast one, a small one is no zero.
+    if (np.abs(values - codes * scale) > TOLERANCE * np.abs(values)).any():
         return None
     return Grid(codes.astype(np.int64), np.full(values.shape, scale))
