@@ -102,6 +102,12 @@ def truncated_file(folder):
 
 
 @kind
+def name_that_is_no_text(folder):
+    return compiling(folder, good().SerializeToString().replace(b"MatMul_0", b"MatMul_\xbb"),
+                     "net.onnx", "ONNX")
+
+
+@kind
 def folder_for_a_model(folder):
     (folder / "net.onnx").mkdir()
     return Bad(["compile", str(folder / "net.onnx"), "-o", str(folder / "out")],

@@ -37,7 +37,7 @@ def nan_batch_norm(folder):
 def negative_variance(folder):
     model = good()
     swap(model, "BatchNormalization_0", 4, [1, 1, 1, -2, 1, 1])
-    return compiling(folder, model, "Quant_2", "NaN")
+    return compiling(folder, model, "BatchNormalization_0", "variance", "-2")
 
 
 @kind
@@ -73,6 +73,40 @@ def scale_infinite(folder):
     model = good()
     swap(model, "Quant_1", 1, [[1, 1, np.inf, 1, 1, 1]])
     return compiling(folder, model, "Quant_1", "scale", "inf")
+
+
+@kind
+def zero_point_infinite(folder):
+    model = good()
+    swap(model, "Quant_2", 2, np.inf)
+    return compiling(folder, model, "Quant_2", "zero point", "inf")
+
+
+@kind
+def weights_that_become_nan(folder):
+    model = good()
+    insert(model, "Quant_1", helper.make_node("Sqrt", [named(model, "Quant_1").input[0]],
+                                              ["roots"], "Roots"))
+    return compiling(folder, model, "Roots", "NaN")
+
+
+@kind
+def one_vast_weight(folder):
+    # In float32 the others vanish beside it, but only where it is multiplied by 0.
+    model = multithreshold_mlp(WIDTHS, w_bits=2, a_bits=2)
+    weights = numpy_helper.to_array(constant(model, "MatMul_0", 1)).copy()
+    weights[3, 2] = 1e9
+    swap(model, "MatMul_0", 1, weights)
+    return compiling(folder, model, "MatMul_0", "weights")
+
+
+@kind
+def attribute_of_the_wrong_type(folder):
+    model = good()
+    node = named(model, "Quant_2")
+    del node.attribute[:]
+    node.attribute.append(helper.make_attribute("signed", "yes"))
+    return compiling(folder, model, "Quant_2", "signed")
 
 
 @kind
