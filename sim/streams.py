@@ -11,24 +11,8 @@ from amaranth.sim import Simulator
 
 from .predict import schedule_cycles, schedule_streams
 
-__all__ = ["Payload", "Run", "get", "put", "run_streams", "run_unit", "run_vectors",
+__all__ = ["Payload", "Run", "run_streams", "run_unit", "run_vectors",
            "schedule_cycles", "schedule_streams", "stalls"]
-
-
-async def put(ctx, stream, payload):
-    """Offer one payload and wait until it is taken."""
-    ctx.set(stream.payload, payload)
-    ctx.set(stream.valid, 1)
-    await ctx.tick().until(stream.ready)
-    ctx.set(stream.valid, 0)
-
-
-async def get(ctx, stream):
-    """Take one payload, waiting for it."""
-    ctx.set(stream.ready, 1)
-    payload, = await ctx.tick().sample(stream.payload).until(stream.valid)
-    ctx.set(stream.ready, 0)
-    return payload
 
 
 def stalls(seed, density):

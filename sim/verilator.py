@@ -183,7 +183,7 @@ class Model:
 
     def run(self, words: np.ndarray, *, frames: int, beats_in: int, beats_out: int,
             stall_in: float = 0.0, stall_out: float = 0.0, seed: int = 0,
-            patience: int = 200_000,
+            patience: int = 4_000_000,
             progress: Callable[[int, int], None] | None = None) -> Result:
         """Stream ``frames`` frames through the model.
 
@@ -198,7 +198,8 @@ class Model:
         seed : int
             Of the stalls.
         patience : int
-            Cycles without a transfer after which the run is given up.
+            Cycles without a transfer after which the run is given up. A layer of 1024 x 1024 with
+            PE and SIMD 1 alone takes a million cycles a vector.
         progress : callable, optional
             Told the frames done and all frames.
 
