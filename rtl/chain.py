@@ -2,16 +2,14 @@
 
 from itertools import pairwise
 
-from amaranth import Module
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import stream
 
-from .shapes import is_bipolar
+from .dataflow import Dataflow
 
 __all__ = ["Chain"]
 
 
-class Chain(wiring.Component):
+class Chain(Dataflow):
     """Units end to end: computes ``units[-1](... units[1](units[0](x)))``.
 
     The ``o`` of every unit feeds the ``i`` of the next; their payloads must be alike: lanes, order,
@@ -44,41 +42,8 @@ class Chain(wiring.Component):
                              f"{len(names)} names")
         if len(set(names)) != len(names):
             raise ValueError(f"names must differ: they are {', '.join(names)}")
-        # `wiring.connect` compares widths only, and an ArrayLayout elements by their bits.
-        for (left, upstream), (right, downstream) in pairwise(zip(names, units, strict=True)):
-            offers, takes = _payload(upstream.o), _payload(downstream.i)
-            if not _alike(offers, takes):
-                raise ValueError(f"{left}.o offers {offers!r}, but {right}.i takes {takes!r}")
-        self.units, self.names = units, tuple(names)
-        super().__init__({
-            "i": In(stream.Signature(_payload(units[0].i))),
-            "o": Out(stream.Signature(_payload(units[-1].o))),
-        })
-
-    def model(self, x):
-        """Compute what the gateware computes: the models of the units, one after the other."""
-        for unit in self.units:
-            x = unit.model(x)
-        return x
-
-    def elaborate(self, platform):
-        m = Module()
-        for name, unit in zip(self.names, self.units, strict=True):
-            m.submodules[name] = unit
-        wiring.connect(m, wiring.flipped(self.i), self.units[0].i)
-        for upstream, downstream in pairwise(self.units):
-            wiring.connect(m, upstream.o, downstream.i)
-        wiring.connect(m, self.units[-1].o, wiring.flipped(self.o))
-        return m
-
-
-def _alike(left, right):
-    """Tell whether two payloads are the same in every lane."""
-    if isinstance(left, data.ArrayLayout) and isinstance(right, data.ArrayLayout):
-        return left.length == right.length and _alike(left.elem_shape, right.elem_shape)
-    return is_bipolar(left) == is_bipolar(right) and left == right
-
-
-def _payload(port):
-    """Return the payload's shape as it was given; that of the signal forgets a bare bipolar."""
-    return port.signature.members["payload"].shape
+        self.names = tuple(names)
+        super().__init__(
+            dict(zip(names, units, strict=True)),
+            [((left, "o"), (right, "i")) for left, right in pairwise(names)],
+            i=(names[0], "i"), o=(names[-1], "o"))

@@ -46,7 +46,7 @@ def test_a_unit_alone_is_a_chain():
     unit = FIFO(data.ArrayLayout(unsigned(3), 1), depth=2)
     dut = Chain(unit)
     y, _ = run_vectors(dut, np.arange(8).reshape(8, 1), 1)
-    assert y[:, 0].tolist() == list(range(8)) and dut.units == (unit,)
+    assert y[:, 0].tolist() == list(range(8)) and dut.units == {"unit0": unit}
 
 
 @pytest.mark.parametrize("offers, takes", [
