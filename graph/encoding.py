@@ -44,7 +44,8 @@ class Encoding:
 
     def values(self, codes: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return the values of codes (samples, elements), rounded once to ``dtype``."""
-        return (self.scale * codes.astype(np.float64) + self.offset).astype(dtype)
+        with np.errstate(over="ignore"):     # infinity, as in the file
+            return (self.scale * codes.astype(np.float64) + self.offset).astype(dtype)
 
     def codes(self, values: np.ndarray) -> np.ndarray:
         """Return the codes of values (samples, elements) that lie on the grid."""
