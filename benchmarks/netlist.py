@@ -54,6 +54,11 @@ class Netlist:
         return sum(SITES.get(cell["type"], 0) for name, cell in self.cells.items()
                    if name.startswith(under))
 
+    def block_rams(self):
+        """Count the block RAMs of 36 kbit, those of 18 kbit as halves."""
+        kinds = self.kinds()
+        return kinds["RAMB36E1"] + kinds["RAMB18E1"] / 2
+
     def _inputs(self, name):
         cell = self.cells[name]
         for port, bits in cell["connections"].items():
@@ -101,6 +106,7 @@ def synthesize(component, *, name="top", without=(), family="xc7"):
         outside = " ".join(f"{name}.{submodule}" for submodule in without)
         for command in (f"read_rtlil {source}",
                         *([f"blackbox {outside}"] if outside else []),
+                        "proc", "flatten", "rename -hide w:*[*", "opt_clean -purge",
                         f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {name}",
                         f"write_json {target}"):
             libyosys.Pass.call(design, f"tee -q {command}")

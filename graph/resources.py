@@ -31,7 +31,7 @@ class Resources:
 
 # LUT sites a bit-product, compressor tree included: XNOR-popcount of 32 to 128 products by our own
 # generator on xc7 (benchmarks/lut_per_product.py), plain adder trees elsewhere.
-LUT_PER_PRODUCT = {"xc7": 1.1, "xcup": 1.1, "ecp5": 2.6, "generic": 2.2}
+LUT_PER_PRODUCT = {"xc7": 0.97, "xcup": 0.97, "ecp5": 2.6, "generic": 2.2}
 
 # Shapes of one block RAM of 18 kbit: (depth, width), UG473 table 1-7.
 BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
@@ -40,7 +40,9 @@ BRAM18_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 
 @lru_cache(maxsize=None)
 def memory_resources(depth: int, width: int, style: str = "auto") -> Resources:
     """Return what a read-only memory takes: LUT-ROM (64 x 1 a LUT6) or block RAM."""
-    lutrom = Resources(lut=0 if depth <= 1 else width * ceil(depth / 64), ff=width)
+    # There are only 2**depth different columns of a memory, and equal ones are laid once.
+    columns = min(width, 2 ** min(depth, 32) - 2)
+    lutrom = Resources(lut=0 if depth <= 1 else columns * ceil(depth / 64), ff=width)
     if style in ("lutrom", "logic") or (style == "auto" and depth <= 64):
         return lutrom
     # Depth times width in 18 kbit halves, the cheapest of the shapes.
@@ -94,15 +96,16 @@ def _matmul_resources(layer: MatMul, fold: Fold, family: str) -> Resources:
     total += Resources(lut=pe * acc if sf > 1 else 0, ff=pe * acc)
     total += memory_resources(sf * nf, pe * simd * w_bits, fold.memory)
     if layer.thresholds is not None:
-        # Two bits of a comparison a LUT6, and the count of N comparisons.
+        # The middle comparison is the accumulator's top bit; the others take two bits of it a LUT6,
+        # and their count a LUT each.
         n = layer.thresholds.steps
-        total += Resources(lut=pe * (n * ceil(acc / 2) + (n - 1)), ff=pe * n)
+        total += Resources(lut=pe * (n - 1) * (ceil(acc / 2) + 1), ff=pe * n)
         total += memory_resources(nf, pe * n * acc)
     if nf > 1:
         # Replay buffer: RAM32M holds 32 x 6 bits in 4 LUTs.
         total += Resources(lut=ceil(simd * x_bits / 6) * 4 * ceil(sf / 32), ff=simd * x_bits)
-    # Output FIFO: one shift-register LUT a bit; control: counters, flags, credits.
-    return total + Resources(lut=pe * y_bits + 40, ff=pe * y_bits + 50)
+    # Output FIFO: RAM32M again; control: counters, flags, credits.
+    return total + Resources(lut=ceil(pe * y_bits / 6) * 4 + 25, ff=pe * y_bits + 50)
 
 
 def _threshold_resources(layer: Threshold, fold: Fold) -> Resources:
