@@ -1,6 +1,6 @@
 """Estimated LUT sites and block RAMs, layer by layer, beside those of Yosys for xc7.
 
-    python benchmarks/estimates.py [--only NAME]
+Usage: ``python benchmarks/estimates.py [--only NAME]``. A unit is synthesised on its own.
 """
 
 import argparse

@@ -217,8 +217,9 @@ class Add(Layer):
     thresholds: Thresholds | None = field(kw_only=True, default=None)
 
     def model(self, *x: np.ndarray) -> np.ndarray:
-        acc = sum(m * np.asarray(each, np.int64)
-                  for m, each in zip(self.multipliers, x, strict=True))
+        acc = np.zeros(x[0].shape, np.int64)
+        for multiplier, each in zip(self.multipliers, x, strict=True):
+            acc += multiplier * np.asarray(each, np.int64)
         return acc if self.thresholds is None else self.thresholds.model(acc)
 
 
