@@ -160,8 +160,11 @@ class _Sink:
     def done(self):
         return len(self.cycles) == self.count
 
-    def raise_ready(self, ctx):
+    def look(self, ctx):
+        """See whether a beat is offered, before any ``ready`` changes."""
         self.valid = ctx.get(self.stream.valid)
+
+    def set_ready(self, ctx):
         self.ready.append(not self.done and self.wait <= 0)
         self.wait -= 1
         if ctx.get(self.stream.ready) != self.ready[-1]:
@@ -171,7 +174,7 @@ class _Sink:
         """Watch the contract, and take what is offered if ``ready`` is high."""
         name, ready = self.name, self.ready[-1]
         valid = ctx.get(self.stream.valid)
-        assert valid == self.valid, f"{name}.valid follows {name}.ready in cycle {cycle}"
+        assert valid == self.valid, f"{name}.valid follows a ready in cycle {cycle}"
         payload = ctx.get(self.payload) if valid else None
         if self.held is not None:
             assert valid, f"{name} took its beat back in cycle {cycle}"
@@ -219,7 +222,9 @@ def run_streams(dut, beats, counts, *, i_gaps=None, o_gaps=None, deadline=100_00
             for source in sources:
                 source.offer(ctx, cycle)
             for sink in sinks:
-                sink.raise_ready(ctx)
+                sink.look(ctx)
+            for sink in sinks:
+                sink.set_ready(ctx)
             for sink in sinks:
                 sink.take(ctx, cycle)
             for source in sources:

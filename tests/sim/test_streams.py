@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from quinnoa.rtl.schedule import Schedule
 from quinnoa.rtl.shapes import BIPOLAR
-from quinnoa.sim.streams import run_unit, run_vectors, schedule_cycles, stalls
+from quinnoa.sim.streams import run_streams, run_unit, run_vectors, schedule_cycles, stalls
 
 # Amaranth 0.5 grumbles ("aclose(): asynchronous generator is already running") when a bench is
 # abandoned half way, as it is after every failure; here failures are the point.
@@ -97,6 +97,31 @@ class Follower(Fickle):
         m = Module()
         m.d.comb += self.o.valid.eq(self.o.ready)
         m.d.sync += self.o.payload.eq(0)
+        return m
+
+
+class Cross(wiring.Component):
+    """Adds what it takes from two streams; offers on one only while the other is taken from."""
+
+    i: In(stream.Signature(8))
+    i_1: In(stream.Signature(8))
+    o: Out(stream.Signature(8))
+    o_1: Out(stream.Signature(8))
+
+    def __init__(self, *, follows):
+        self.follows = follows
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid & self.i_1.valid),
+            self.o.payload.eq(self.i.payload + self.i_1.payload),
+            self.o_1.valid.eq(self.o.ready if self.follows else 0),
+            self.i.ready.eq(self.o.ready & self.i_1.valid),
+            self.i_1.ready.eq(self.o.ready & self.i.valid),
+        ]
+        m.d.sync += self.o_1.payload.eq(0)
         return m
 
 
@@ -188,7 +213,7 @@ def test_refuses_a_beat_that_does_not_fit(beat, message):
 @pytest.mark.parametrize("unit, message", [
     (Fickle, "o changed its beat in cycle 1"),
     (Shy, "o took its beat back in cycle 2"),
-    (Follower, "o.valid follows o.ready in cycle 3"),
+    (Follower, "o.valid follows a ready in cycle 3"),
 ])
 def test_catches_what_breaks_the_contract(unit, message):
     with pytest.raises(AssertionError, match=f"^{message}"):
@@ -199,3 +224,25 @@ def test_the_deadline_tells_how_far_it_came():
     with pytest.raises(AssertionError, match="^after 50 cycles only 0 of 3 beats came out, "
                                              "2 of 2 went in"):
         run_unit(Silent(), [1, 2], 3, deadline=50)
+
+
+def test_several_streams_stall_on_their_own():
+    run = run_streams(Cross(follows=False), [[1, 2, 3], [10, 20, 30]], [3, 0],
+                      i_gaps=[iter([4, 0, 0]).__next__, iter([1, 8, 0]).__next__],
+                      o_gaps=[iter([0, 0, 5]).__next__, int])
+    assert run.beats == [[11, 22, 33], []]
+    assert run.i_offers == [[4, 5, 14], [1, 13, 14]]
+    assert run.i_cycles == [[4, 13, 19], [4, 13, 19]]
+    assert run.o_cycles == [[4, 13, 19], []]
+
+
+def test_one_stream_must_not_follow_another():
+    with pytest.raises(AssertionError, match=r"^o_1.valid follows a ready in cycle 2"):
+        run_streams(Cross(follows=True), [[1], [1]], [1, 1],
+                    o_gaps=[iter([2]).__next__, iter([9]).__next__])
+
+
+def test_the_deadline_tells_of_every_stream():
+    with pytest.raises(AssertionError, match="^after 50 cycles only 1/0 of 1/2 beats came out, "
+                                             "1/1 of 1/3 went in"):
+        run_streams(Cross(follows=False), [[1], [2, 3, 4]], [1, 2], deadline=50)
