@@ -96,8 +96,8 @@ class SWU(wiring.Component):
             # A dual-port RAM64M has three bits in four LUTs.
             memory = "block" if block_is_cheaper(self.depth, bits, sites=4 / 3) else "lutram"
         self.memory = memory
-        # LUTRAM is read within the cycle; a block RAM needs one, and a register behind it.
-        self._read_at = 0 if memory == "lutram" else 2
+        # LUTRAM is read within a cycle, block RAM in one; there is a register behind it.
+        self._read_at = 1 if memory == "lutram" else 2
         self._outlet = Outlet(layout, latency=self._read_at)
         super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
 
@@ -194,20 +194,20 @@ class SWU(wiring.Component):
             shape=self.i.payload.shape(), depth=self.depth, init=[],
             attrs={"ram_style": _RAM_STYLE[self.memory]})
         write = ring.write_port()
-        read = ring.read_port(domain="sync" if self._read_at else "comb")
+        read = ring.read_port(domain="comb" if self.memory == "lutram" else "sync")
         with m.If(take):
             m.d.sync += write.addr.eq(write.addr + 1)
         m.d.comb += [write.data.eq(self.i.payload), write.en.eq(self.i.ready)]
         self._walk(m, read.addr, step, (c_last, kx_last, ky_last, ox_last, oy_last))
 
-        # Out, past the edges padding.
-        beat = delay(m, Value.cast(read.data), self._read_at and self._read_at - 1)
+        # Out; past the edges the register behind the ring is set to the padding.
         outside = (column.edges("outside_x", self.windows.outside(1), kx_steps) |
                    row.edges("outside_y", self.windows.outside(0), ky_steps))
         pad = Const(self._pad_bits, Shape.cast(self.shape).width).replicate(self.lanes)
+        outside = delay(m, outside, self._read_at - 1)
         m.d.comb += [
             outlet.push.eq(shifted(m, step, self._read_at)[-1]),
-            Value.cast(outlet.data).eq(Mux(delay(m, outside, self._read_at), pad, beat)),
+            Value.cast(outlet.data).eq(delay(m, Mux(outside, pad, Value.cast(read.data)), 1)),
         ]
         return m
 
