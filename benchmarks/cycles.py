@@ -12,10 +12,10 @@ import time
 import numpy as np
 from topologies import TABLE, network
 
-from quinnoa.graph.units import plan_chain
+from quinnoa.graph.build import assemble
+from quinnoa.graph.units import plan
 from quinnoa.platforms.axistream import AxiStream
 from quinnoa.platforms.packing import pack, unpack
-from quinnoa.rtl.chain import Chain
 from quinnoa.rtl.families import GENERIC
 from quinnoa.rtl.shapes import is_bipolar, range_of
 from quinnoa.sim.verilator import simulate
@@ -25,25 +25,25 @@ from quinnoa.verilog import to_verilog
 def measure(widths, folds, bits, frames):
     """Return cycles a frame and latency, of the schedules and of the RTL, and the mismatches."""
     net = network(widths, folds, bits)
-    plan = plan_chain(net, GENERIC)
-    chain = Chain(*(unit.component for unit in plan.units), names=[u.name for u in plan.units])
-    verilog = to_verilog(AxiStream(chain, beats_in=plan.beats_in, beats_out=plan.beats_out),
-                         name="accelerator")
+    planned = plan(net, GENERIC)
+    accelerator = assemble(planned)
+    top = AxiStream(accelerator, beats_in=planned.beats_in, beats_out=planned.beats_out)
+    verilog = to_verilog(top, name="accelerator")
     shape = net.layers[0].i.shape
     rng = np.random.default_rng(1)
     low, high = range_of(shape)
     x = (rng.choice([-1, 1], (frames, widths[0])) if is_bipolar(shape)
          else rng.integers(low, high + 1, (frames, widths[0])))
-    run = simulate(verilog, "accelerator", pack(x, shape, lanes=plan.i_lanes), frames=frames,
-                   beats_in=plan.beats_in, beats_out=plan.beats_out)
-    got = unpack(run.words, chain.o.payload.shape().elem_shape, lanes=plan.o_lanes,
+    run = simulate(verilog, "accelerator", pack(x, shape, lanes=planned.i_lanes), frames=frames,
+                   beats_in=planned.beats_in, beats_out=planned.beats_out)
+    got = unpack(run.words, accelerator.o.payload.shape().elem_shape, lanes=planned.o_lanes,
                  elements=widths[-1])
     expected = x
-    for unit in plan.units:
+    for unit in planned.units:
         if unit.layer is not None:
             expected = unit.component.model(expected)
     wrong = int((got != expected).any(axis=1).sum())
-    return plan.timing, run, wrong
+    return planned.timing, run, wrong
 
 
 def main():

@@ -1,23 +1,27 @@
 """Build: a folded network becomes one component with streams ``i`` and ``o``."""
 
-from quinnoa.rtl.chain import Chain
+from quinnoa.rtl.dataflow import Dataflow
 from quinnoa.rtl.families import GENERIC, Family
 
 from .checker import check_network
 from .network import Network
-from .units import Plan, plan_chain
+from .units import Plan, plan
 
-__all__ = ["build"]
+__all__ = ["assemble", "build"]
 
 
-def build(network: Network, *, family: Family = GENERIC) -> tuple[Chain, Plan]:
+def build(network: Network, *, family: Family = GENERIC) -> tuple[Dataflow, Plan]:
     """Return the accelerator of a folded network, and the plan it was made by.
 
     The accelerator takes what ``network.encode`` gives and gives what ``network.decode`` takes:
     frames of vectors, channels fastest, cut into beats.
     """
     check_network(network)
-    plan = plan_chain(network, family)
-    accelerator = Chain(*(unit.component for unit in plan.units),
-                        names=[unit.name for unit in plan.units])
-    return accelerator, plan
+    planned = plan(network, family)
+    return assemble(planned), planned
+
+
+def assemble(planned: Plan) -> Dataflow:
+    """Return the component of a plan."""
+    return Dataflow({unit.name: unit.component for unit in planned.units}, planned.edges,
+                    i=planned.i, o=planned.o)

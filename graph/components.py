@@ -1,0 +1,77 @@
+# amaranth: UnusedElaboratable=no
+"""Components: from a layer record to the `rtl` unit that computes it."""
+
+from typing import Any
+
+from quinnoa.rtl.add import AddUnit
+from quinnoa.rtl.concat import ConcatUnit
+from quinnoa.rtl.families import Family
+from quinnoa.rtl.mvtu import MVTU
+from quinnoa.rtl.reduce import ReduceUnit
+from quinnoa.rtl.slice import SliceUnit
+from quinnoa.rtl.swu import SWU
+from quinnoa.rtl.threshold import ThresholdUnit
+from quinnoa.rtl.topk import TopKUnit
+from quinnoa.rtl.upsample import UpsampleUnit
+
+from .layers import (
+    Add,
+    Concat,
+    Depthwise,
+    Layer,
+    MatMul,
+    Reduce,
+    Slice,
+    Threshold,
+    TopK,
+    Upsample,
+    Window,
+)
+
+__all__ = ["component"]
+
+
+def component(layer: Layer, family: Family) -> Any:
+    """Make the component of one layer, in its fold."""
+    fold, shape, channels = layer.fold, layer.i.shape, layer.i.channels
+    if isinstance(layer, MatMul):
+        return MVTU(layer.weights, pe=fold.pe, simd=fold.simd, x_shape=shape,
+                    w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
+                    pad=fold.pad, family=family)
+    if isinstance(layer, Depthwise):
+        from quinnoa.rtl.vvtu import VVTU
+        return VVTU(layer.weights, pe=fold.pe, x_shape=shape, w_shape=layer.w_shape,
+                    thresholds=layer.thresholds, memory=fold.memory, family=family)
+    if isinstance(layer, Window):
+        height, width, channels = layer.i.dims
+        return SWU(height=height, width=width, channels=channels, kernel=layer.kernel,
+                   stride=layer.stride, dilation=layer.dilation, pads=layer.pads,
+                   pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
+    if isinstance(layer, Threshold):
+        return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape)
+    if isinstance(layer, TopK):
+        return TopKUnit(elements=channels, lanes=fold.pe, shape=shape, k=layer.k)
+    return _plain(layer)
+
+
+def _plain(layer: Layer) -> Any:
+    """Make the component of a layer of which the lanes are all that folds."""
+    lanes, shape = layer.fold.pe, layer.i.shape
+    if isinstance(layer, Reduce):
+        return ReduceUnit(op=layer.op, vectors=layer.vectors, channels=layer.o.channels,
+                          lanes=lanes, shape=shape)
+    if isinstance(layer, Add):
+        return AddUnit(multipliers=layer.multipliers,
+                       shapes=[shape, *(stream.shape for stream in layer.more)],
+                       channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds)
+    if isinstance(layer, Concat):
+        channels = (layer.i.channels, *(stream.channels for stream in layer.more))
+        return ConcatUnit(shape=shape, channels=channels, lanes=lanes)
+    if isinstance(layer, Slice):
+        return SliceUnit(shape=shape, channels=layer.i.channels, start=layer.start,
+                         stop=layer.start + layer.o.channels, lanes=lanes)
+    if isinstance(layer, Upsample):
+        height, width, channels = layer.i.dims
+        return UpsampleUnit(height=height, width=width, channels=channels, factor=layer.factor,
+                            lanes=lanes, shape=shape)
+    raise TypeError(f"{layer.name}: no unit computes a {layer.kind}")

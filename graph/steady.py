@@ -1,0 +1,156 @@
+"""Steady state: cycles a frame and latency of a graph of units with given FIFOs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from quinnoa.errors import QuinnoaError
+from quinnoa.native import has_compiler
+
+from .engine import ENDLESS, MOST_FRAMES, Program, Simulation
+from .timing import Flow, Run, simulate
+
+__all__ = ["Timer", "Timing"]
+
+# Above so many events a frame native code repays the start of the compiler.
+SMALL = 3000
+# Frames in a row that come late before a trial is given up.
+PATIENCE = 4
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Timing of a graph.
+
+    Attributes
+    ----------
+    cycles : int
+        Cycles a frame in the steady state (rounded up, should frames take turns).
+    latency : int
+        Cycles from the first beat taken to the last beat given, of a first frame on its own.
+    utilisation : tuple of float
+        Of every unit the share of the cycles in which its busiest process does a step.
+    occupancy : tuple of int
+        Of every edge the beats that its FIFO held at the most.
+    """
+
+    cycles: int
+    latency: int
+    utilisation: tuple[float, ...] = ()
+    occupancy: tuple[int, ...] = ()
+
+
+class _Plain:
+    """What ``Simulation`` is, by the definition: small graphs need no compiler."""
+
+    def __init__(self, flow: Flow, depths: Sequence[int], pace: int) -> None:
+        # What never fills holds all there is.
+        most = MOST_FRAMES * max(flow.beats)
+        self._flow, self._pace = flow, pace
+        self._depths = [most if depth == ENDLESS else depth for depth in depths]
+        self._run: Run | None = None
+        self._done = self._frames = 0
+
+    def go(self, frames: int) -> None:
+        """Go on until so many frames are done."""
+        if frames > self._done:
+            self._done = max(frames, 2 * self._done, 4)
+            self._run = simulate(self._flow, self._depths, self._done, pace=self._pace)
+        self._frames = frames
+
+    def __getattr__(self, name: str):
+        found = getattr(self._run, name)
+        return found[:self._frames] if isinstance(found, np.ndarray) else found
+
+
+class Timer:
+    """Times a graph with any FIFOs.
+
+    Cycles a frame are certain, not extrapolated: in a marked graph the cycles of a frame's events
+    are a function of those of the few frames before it. Once as many frames in a row, as the rooms
+    and FIFOs hold, are alike but for a shift, so are all that follow.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self._program = None
+        events = 2 * sum(flow.beats)
+        if events > SMALL and has_compiler():
+            self._program = Program(flow)
+
+    def start(self, depths: Sequence[int], *, pace: int = 0) -> "Simulation | _Plain":
+        """Return a simulation at its start."""
+        if self._program is None:
+            return _Plain(self.flow, depths, pace)
+        return Simulation(self._program, depths, pace=pace)
+
+    def memory(self, depths: Sequence[int]) -> int:
+        """Return how many frames back anything in the graph can depend on."""
+        held = [(self.flow.schedules[edge.source].room if edge.source is not None else 0)
+                + (depth if depth != ENDLESS else 0)
+                for edge, depth in zip(self.flow.edges, depths, strict=True)]
+        return 1 + max(ceil(beats / frame) for beats, frame in
+                       zip(held, self.flow.beats, strict=True))
+
+    def reaches(self, depths: Sequence[int], cycles: int, latency: int) -> bool:
+        """Tell whether frames go through every ``cycles`` cycles, the first within ``latency``.
+
+        ``cycles`` must be no less than the bound. The input offers a frame every ``cycles`` cycles:
+        what keeps up with that, is as fast when the input always offers.
+        """
+        run, memory, late = self.start(depths, pace=cycles), self.memory(depths), 0
+        for frames in range(1, MOST_FRAMES + 1):
+            try:
+                run.go(frames)
+            except QuinnoaError:
+                return False
+            if frames == 1:
+                if run.o_ends[0] - run.first_in > latency:
+                    return False
+                continue
+            if _period(run.ends, run.marks, memory, 1) == cycles:
+                return True
+            # A frame can be late while the first ones fill the graph, but not again and again.
+            late = late + 1 if run.o_ends[-1] - run.o_ends[-2] > cycles else 0
+            if late == PATIENCE:
+                return False
+        return False
+
+    def timing(self, depths: Sequence[int]) -> Timing:
+        """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still."""
+        first = self.start(depths)
+        first.go(1)
+        latency = int(first.o_ends[0]) - first.first_in
+        cycles = self.flow.bound
+        if not self.reaches(depths, cycles, latency):
+            cycles = self._settled(depths)
+        run = self.start(depths, pace=cycles)
+        run.go(2 + ceil(latency / cycles))
+        return Timing(cycles, latency, tuple(steps / cycles for steps in self.flow.steps),
+                      tuple(run.occupancy))
+
+    def _settled(self, depths: Sequence[int]) -> int:
+        """Return the cycles a frame, the input always offering."""
+        run, memory = self.start(depths), self.memory(depths)
+        for frames in range(2, MOST_FRAMES + 1):
+            run.go(frames)
+            for turns in range(1, 9):
+                if period := _period(run.ends, run.marks, memory, turns):
+                    return ceil(period / turns)
+        half = run.o_ends[len(run.o_ends) // 2:]
+        return ceil((half[-1] - half[0]) / (len(half) - 1))
+
+
+def _period(ends: np.ndarray, marks: np.ndarray, memory: int, turns: int) -> int:
+    """Return the cycles after which ``turns`` frames repeat, certainly; 0 if they do not yet.
+
+    The last ``memory`` frames must be alike to those so many before them, all shifted alike.
+    """
+    if len(ends) < memory + turns + 1:
+        return 0
+    if not np.array_equal(marks[-memory:], marks[-memory - turns:-turns]):
+        return 0
+    shift = ends[-memory:] - ends[-memory - turns:-turns]
+    return int(shift[0, 0]) if np.all(shift == shift[0, 0]) else 0
