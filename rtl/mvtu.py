@@ -18,7 +18,7 @@ from .shapes import is_bipolar, range_of, shape_for
 from .thresholds import Thresholds
 from .weights import WeightMemory, block_is_cheaper, pack_words
 
-__all__ = ["MVTU"]
+__all__ = ["MVTU", "check_thresholds", "check_weights"]
 
 
 class MVTU(wiring.Component):
@@ -65,9 +65,9 @@ class MVTU(wiring.Component):
 
     def __init__(self, weights, *, pe, simd, x_shape, w_shape, thresholds=None, memory="auto",
                  pad=False, family=GENERIC):
-        weights = _check_weights(weights, w_shape)
+        weights = check_weights(weights, w_shape)
         self.mh, self.mw = weights.shape
-        _check_thresholds(thresholds, self.mh)
+        check_thresholds(thresholds, self.mh)
         self.pe, self.simd = pe, simd
         self.nf = _fold("MH", self.mh, "PE", pe, pad)
         self.sf = _fold("MW", self.mw, "SIMD", simd, pad)
@@ -317,7 +317,7 @@ class MVTU(wiring.Component):
         return lanes
 
 
-def _check_weights(weights, w_shape):
+def check_weights(weights, w_shape):
     """Return the weights as an array of int64; refuse what is none, or does not fit."""
     weights = np.asarray(weights)
     if weights.dtype.kind not in "iu":
@@ -333,7 +333,8 @@ def _check_weights(weights, w_shape):
     return weights.astype(np.int64)
 
 
-def _check_thresholds(thresholds, mh):
+def check_thresholds(thresholds, mh):
+    """Refuse what are no thresholds for 1 row or for all ``mh``."""
     if thresholds is None:
         return
     if not isinstance(thresholds, Thresholds):
