@@ -1,15 +1,19 @@
 """Folding: PE and SIMD of every layer from a file, for frames a second, or for a device."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from itertools import product
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from quinnoa.errors import FoldError
 
-from .layers import Fold, Layer, MatMul, TopK
+from .lanes import axes, cycles, i_lanes, o_lanes
+from .layers import Depthwise, Fold, Layer, MatMul, Stream, Threshold, TopK
 from .network import Network
 from .resources import Resources, converter_resources, layer_resources
 
@@ -47,39 +51,22 @@ class Budget:
 DEFAULT_BUDGET = Budget(lut=53_200, bram36=140)
 
 
-def cycles(layer: Layer, fold: Fold | None = None) -> int:
-    """Return the folding bound of a layer: cycles a frame."""
-    fold = fold or layer.fold
-    vectors = layer.i.vectors
-    if isinstance(layer, MatMul):
-        # (MH / PE) * (MW / SIMD) cycles a vector
-        mh, mw = layer.weights.shape
-        return ceil(mh / fold.pe) * ceil(mw / fold.simd) * vectors
-    return ceil(layer.i.channels / fold.pe) * vectors
-
-
 def check_fold(layer: Layer, fold: Fold) -> None:
     """Refuse a fold that cannot be, with the arithmetic."""
-    def refuse(word: str, value: int, size_word: str, size: int) -> None:
+    for axis in axes(layer):
+        value, word, what = getattr(fold, axis.key), axis.key.upper(), axis.what
         if value < 1:
-            raise FoldError(f"{layer.name}: {word.lower()} is {value}, but must be at least 1")
-        if value > size:
-            raise FoldError(f"{layer.name}: {word} is {value}, but {size_word} is only {size}")
-        if size % value and not fold.pad:
-            near = [d for d in _divisors(size)]
+            raise FoldError(f"{layer.name}: {axis.key} is {value}, but must be at least 1")
+        if value > axis.size:
+            raise FoldError(f"{layer.name}: {word} is {value}, but {what} is only {axis.size}")
+        if axis.size % value and not (axis.pads and fold.pad):
+            near = _divisors(axis.size)
             below = max(d for d in near if d < value)
             above = min(d for d in near if d > value)
-            raise FoldError(
-                f"{layer.name}: {word} must divide {size_word}: {size_word} is {size}, {word} is "
-                f"{value}; take {below} or {above}, or pad = true (pads to "
-                f"{ceil(size / value) * value})")
-
-    if isinstance(layer, MatMul):
-        mh, mw = layer.weights.shape
-        refuse("PE", fold.pe, "MH", mh)
-        refuse("SIMD", fold.simd, "MW", mw)
-    else:
-        refuse("PE", fold.pe, "channels", layer.i.channels)
+            pads = (f", or pad = true (pads to {ceil(axis.size / value) * value})"
+                    if axis.pads else "")
+            raise FoldError(f"{layer.name}: {word} must divide {what}: {what} is {axis.size}, "
+                            f"{word} is {value}; take {below} or {above}{pads}")
     if fold.memory not in MEMORIES:
         raise FoldError(f"{layer.name}: memory is {fold.memory!r}, but must be one of "
                         f"{', '.join(MEMORIES)}")
@@ -91,13 +78,9 @@ def _divisors(n: int) -> list[int]:
 
 def _choices(layer: Layer, target: int) -> Iterator[Fold]:
     """Give every fold of a layer that keeps within ``target`` cycles a frame."""
-    old = layer.fold
-    if isinstance(layer, MatMul):
-        mh, mw = layer.weights.shape
-        candidates = [Fold(pe, simd, old.memory) for pe in _divisors(mh) for simd in _divisors(mw)]
-    else:
-        candidates = [Fold(pe=pe, memory=old.memory) for pe in _divisors(layer.i.channels)]
-    for fold in candidates:
+    keys = [axis.key for axis in axes(layer)]
+    for values in product(*(_divisors(axis.size) for axis in axes(layer))):
+        fold = Fold(memory=layer.fold.memory, **dict(zip(keys, values, strict=True)))
         if cycles(layer, fold) <= target:
             yield fold
 
@@ -106,57 +89,66 @@ def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
                     budget: Budget = DEFAULT_BUDGET) -> Network:
     """Return the network in the cheapest folds that need at most ``target`` cycles a frame.
 
-    All choices of all layers are enumerated, the width converters between neighbours included: a
-    shortest path over (layer, fold), so the result is the optimum of the cost model.
+    The choices of all layers of a stretch are enumerated, the width converters between neighbours
+    included: a shortest path over (layer, fold). A stretch ends where a stream has several readers
+    or a layer takes several: so the result is the optimum of the cost model for a chain; in other
+    graphs each stretch is the cheapest behind those before it.
     """
-    # best[fold] = cost of the cheapest way to everything up to here, and that way
-    best: dict[Fold | None, tuple[float, tuple[Fold, ...]]] = {None: (0.0, ())}
-    before: Layer | None = None
-    for layer in network.layers:
+    chosen: dict[str, Layer] = {}
+    for stretch in _stretches(network):
+        for layer in _fold_stretch(stretch, chosen, target, family, budget):
+            chosen[layer.name] = layer
+    return network.with_layers([chosen[layer.name] for layer in network.layers])
+
+
+def _stretches(network: Network) -> list[list[tuple[Layer, tuple[str, ...]]]]:
+    """Cut the network where a stream has several readers or a layer takes several streams."""
+    readers = Counter(name for names in network.feeds for name in names)
+    stretches: list[list[tuple[Layer, tuple[str, ...]]]] = []
+    for layer, names in zip(network.layers, network.feeds, strict=True):
+        last = stretches[-1][-1][0].name if stretches else None
+        if names != (last,) or readers[names[0]] > 1:
+            stretches.append([])
+        stretches[-1].append((layer, names))
+    return stretches
+
+
+def _fold_stretch(stretch: list[tuple[Layer, tuple[str, ...]]], chosen: dict[str, Layer],
+                  target: int, family: str, budget: Budget) -> list[Layer]:
+    """Return the layers of a stretch in their cheapest folds, those before it being chosen."""
+    # best: of the lanes given so far the cheapest way to everything up to here
+    best: dict[int, tuple[float, list[Layer]]] = {0: (0.0, [])}
+    for layer, names in stretch:
         choices = list(_choices(layer, target))
         if not choices:
             least = cycles(layer, _fastest(layer))
             raise FoldError(f"{layer.name} needs at least {least} cycles a frame, fully unrolled: "
                             f"{target} cannot be reached")
-        reached: dict[Fold, tuple[float, tuple[Fold, ...]]] = {}
-        own = {fold: budget.cost(layer_resources(layer, fold, family)) for fold in choices}
-        # Neighbours see of a fold only its lanes: keep the best way to each lane count.
+
+        @lru_cache(maxsize=None)
+        def between(given: int, taken: int, givers: tuple[Stream, ...]) -> float:
+            return sum(budget.cost(converter_resources(stream, given, taken))
+                       for stream in givers)
+
+        reached: dict[int, tuple[float, list[Layer]]] = {}
         for fold in choices:
-            options = []
-            for previous, (cost, way) in best.items():
-                between = (Resources() if before is None or previous is None else
-                           converter_resources(before.o, previous.pe, i_lanes(layer, fold)))
-                options.append((cost + budget.cost(between), way))
-            cost, way = min(options, key=lambda option: option[0])
-            reached[fold] = cost + own[fold], (*way, fold)
-        by_lanes: dict[int, Fold] = {}
-        for fold, (cost, _) in reached.items():
-            if fold.pe not in by_lanes or cost < reached[by_lanes[fold.pe]][0]:
-                by_lanes[fold.pe] = fold
-        best = {fold: reached[fold] for fold in by_lanes.values()}
-        before = layer
-    _, folds = min(best.values(), key=lambda option: option[0])
-    return network.with_layers([layer.folded(fold)
-                                for layer, fold in zip(network.layers, folds, strict=True)])
+            own = budget.cost(layer_resources(layer, fold, family))
+            taken = i_lanes(layer, fold)
+            for given, (cost, way) in best.items():
+                if way:
+                    cost += between(given, taken, (way[-1].o,))
+                else:
+                    cost += sum(between(o_lanes(chosen[name]), taken, (chosen[name].o,))
+                                for name in names if name)
+                found = reached.get(o_lanes(layer, fold))
+                if found is None or cost + own < found[0]:
+                    reached[o_lanes(layer, fold)] = cost + own, [*way, layer.folded(fold)]
+        best = reached
+    return min(best.values(), key=lambda option: option[0])[1]
 
 
 def _fastest(layer: Layer) -> Fold:
-    if isinstance(layer, MatMul):
-        mh, mw = layer.weights.shape
-        return Fold(mh, mw)
-    return Fold(layer.i.channels)
-
-
-def i_lanes(layer: Layer, fold: Fold | None = None) -> int:
-    """Return the lanes of the stream that a layer takes."""
-    fold = fold or layer.fold
-    return fold.simd if isinstance(layer, MatMul) else fold.pe
-
-
-def o_lanes(layer: Layer, fold: Fold | None = None) -> int:
-    """Return the lanes of the stream that a layer gives."""
-    fold = fold or layer.fold
-    return layer.k if isinstance(layer, TopK) else fold.pe
+    return Fold(**{axis.key: axis.size for axis in axes(layer)})
 
 
 def fold_for_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",
@@ -212,12 +204,13 @@ def fold_to_fit(network: Network, budget: Budget, *, family: str = "xc7") -> Net
 def network_resources(network: Network, family: str) -> Resources:
     """Sum what the layers and the width converters between them need."""
     total = Resources()
-    before = None
-    for layer in network.layers:
-        if before is not None:
-            total += converter_resources(before.o, o_lanes(before), i_lanes(layer))
+    layers = {layer.name: layer for layer in network.layers}
+    for layer, names in zip(network.layers, network.feeds, strict=True):
+        for name in names:
+            if name:
+                giver = layers[name]
+                total += converter_resources(giver.o, o_lanes(giver), i_lanes(layer))
         total += layer_resources(layer, layer.fold, family)
-        before = layer
     return total
 
 
@@ -249,8 +242,12 @@ def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
     kinds: dict[str, Callable[[Any], bool]] = {
         "pe": lambda v: type(v) is int, "simd": lambda v: type(v) is int,
         "memory": lambda v: isinstance(v, str), "pad": lambda v: isinstance(v, bool)}
-    if not isinstance(layer, MatMul):
-        del kinds["simd"]
+    keys = [axis.key for axis in axes(layer)]
+    if isinstance(layer, MatMul | Depthwise | Threshold | TopK):
+        keys.append("memory")
+    if any(axis.pads for axis in axes(layer)):
+        keys.append("pad")
+    kinds = {key: kinds[key] for key in keys}
     for key, value in table.items():
         if key not in kinds:
             raise FoldError(f"{where}: unknown key {key}; a {layer.kind} folds by "
@@ -268,14 +265,12 @@ def folds_as_toml(network: Network) -> str:
     for layer in network.layers:
         fold = layer.fold
         lines.append(f"[{layer.name}]")
-        if isinstance(layer, MatMul):
-            mh, mw = layer.weights.shape
-            lines.append(f"pe = {fold.pe}".ljust(16) + f"# of MH = {mh}")
-            lines.append(f"simd = {fold.simd}".ljust(16) + f"# of MW = {mw}")
-            if fold.memory != "auto":
-                lines.append(f'memory = "{fold.memory}"')
-        else:
-            lines.append(f"pe = {fold.pe}".ljust(16) + f"# of {layer.i.channels} channels")
+        for axis in axes(layer):
+            of = (f"# of {axis.size} channels" if axis.what == "channels" else
+                  f"# of {axis.what} = {axis.size}")
+            lines.append(f"{axis.key} = {getattr(fold, axis.key)}".ljust(16) + of)
+        if fold.memory != "auto":
+            lines.append(f'memory = "{fold.memory}"')
         if fold.pad:
             lines.append("pad = true")
         lines.append("")

@@ -7,11 +7,26 @@ from math import ceil, log2
 from amaranth import Shape
 
 from quinnoa.rtl.shapes import is_bipolar, range_of, shape_for
+from quinnoa.rtl.thresholds import Thresholds
 
-from .layers import Fold, Layer, MatMul, Stream, Threshold, TopK
+from .layers import (
+    Add,
+    Concat,
+    Depthwise,
+    Fold,
+    Layer,
+    MatMul,
+    Reduce,
+    Slice,
+    Stream,
+    Threshold,
+    TopK,
+    Upsample,
+    Window,
+)
 
 __all__ = ["Resources", "accumulator_bits", "buffer_resources", "converter_resources",
-           "layer_resources", "memory_resources"]
+           "fork_resources", "layer_resources", "memory_resources", "ram_resources"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,96 @@ def layer_resources(layer: Layer, fold: Fold, family: str) -> Resources:
     if isinstance(layer, TopK):
         bits = _bits(layer.i.shape) + ceil(log2(max(layer.i.channels, 2)))
         return Resources(lut=2 * layer.k * fold.pe * bits + 20, ff=2 * layer.k * fold.pe * bits)
+    if isinstance(layer, Window):
+        return _window_resources(layer, fold)
+    if isinstance(layer, Depthwise):
+        return _depthwise_resources(layer, fold, family)
+    return _elementwise_resources(layer, fold)
+
+
+def ram_resources(depth: int, width: int) -> Resources:
+    """Return what a memory that is written and read takes: LUTRAM or block RAM."""
+    # RAM64M has 64 x 3 bits in 4 LUTs, RAM32M 32 x 6.
+    lutram = (ceil(width / 6) if depth <= 32 else ceil(width / 3) * ceil(depth / 64)) * 4
+    if depth <= 64 or lutram <= 100:
+        return Resources(lut=lutram, ff=width)
+    return memory_resources(depth, width, "block")
+
+
+def _window_resources(layer: Window, fold: Fold) -> Resources:
+    """Sum the ring, of a power of two, its outlet, and the counters and balances about it."""
+    bits, beats = fold.simd * _bits(layer.i.shape), layer.i.channels // fold.simd
+    rows = (layer.kernel[0] - 1) * layer.dilation[0]
+    ring = (rows * layer.i.dims[1] + (layer.kernel[1] - 1) * layer.dilation[1] + 1) * beats
+    ring = 1 << ceil(log2(max(2, ring)))
+    return ram_resources(ring, bits) + _outlet(bits) + Resources(lut=60 + 4 * ceil(log2(ring)),
+                                                                 ff=60 + 4 * ceil(log2(ring)))
+
+
+def _depthwise_resources(layer: Depthwise, fold: Fold, family: str) -> Resources:
+    """Sum products, accumulators of all channels, weights and comparisons."""
+    rows, taps = layer.weights.shape
+    groups = layer.i.channels // taps // fold.pe
+    lanes = rows // groups
+    low, high = range_of(layer.i.shape)
+    reach = int(abs(layer.weights).sum(axis=1).max()) * max(-low, high)
+    acc = shape_for(-reach, reach).width
+    w_bits = _bits(layer.w_shape)
+    dot = ceil(lanes * _bits(layer.i.shape) * w_bits * LUT_PER_PRODUCT[family])
+    total = Resources(lut=dot + lanes * acc, ff=dot + lanes * acc)
+    if groups > 1:
+        total += ram_resources(groups, lanes * acc)
+    total += memory_resources(groups * taps, lanes * w_bits, fold.memory)
+    total += _comparison_resources(layer.thresholds, lanes, acc, groups)
+    return total + _outlet(lanes * _bits(layer.o.shape))
+
+
+def _elementwise_resources(layer: Layer, fold: Fold) -> Resources:
+    """Sum what works on ``pe`` lanes of every beat."""
+    bits, groups = _bits(layer.o.shape), layer.o.channels // fold.pe
+    wide = fold.pe * bits
+    total = _outlet(wide)
+    if isinstance(layer, Reduce):
+        # A comparison or sum of every lane, and what is reached so far of every channel.
+        total += Resources(lut=2 * wide, ff=2 * wide)
+        return total + (ram_resources(groups, wide) if groups > 1 else Resources())
+    if isinstance(layer, Add):
+        low = high = 0
+        for m, stream in zip(layer.multipliers, (layer.i, *layer.more), strict=True):
+            ends = [m * end for end in range_of(stream.shape)]
+            low, high = low + min(ends), high + max(ends)
+        acc = shape_for(low, high).width
+        adders = fold.pe * acc * len(layer.multipliers)
+        return total + Resources(lut=adders, ff=adders) + _comparison_resources(
+            layer.thresholds, fold.pe, acc, groups)
+    if isinstance(layer, Concat):
+        return total + Resources(lut=wide * (len(layer.more) + 1) // 2)
+    if isinstance(layer, Upsample):
+        return total + ram_resources(layer.i.dims[1] * groups, wide)
+    if isinstance(layer, Slice):
+        return total
     raise TypeError(f"no resources known for a {layer.kind}")
+
+
+def _comparison_resources(thresholds: Thresholds | None, lanes: int, acc: int,
+                          groups: int) -> Resources:
+    """Sum comparisons in parallel and their counts, and the memory of what is compared with."""
+    if thresholds is None:
+        return Resources()
+    n = thresholds.steps
+    rows = groups if thresholds.channels > 1 else 1
+    return (Resources(lut=lanes * n * (ceil(acc / 2) + 1), ff=lanes * n)
+            + memory_resources(rows, lanes * n * acc))
+
+
+def _outlet(bits: int) -> Resources:
+    """Return an outlet's: RAM32M, and counters, flags, credits."""
+    return Resources(lut=ceil(bits / 6) * 4 + 25, ff=bits + 30)
+
+
+def fork_resources(ways: int, width: int) -> Resources:
+    """Return what a fork takes: two registers a bit of each output."""
+    return Resources(lut=ways * (width + 4), ff=ways * (2 * width + 4))
 
 
 _ACCUMULATOR_BITS: dict[int, int] = {}

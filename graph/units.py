@@ -17,7 +17,8 @@ from quinnoa.rtl.width import width_converters
 
 from .components import component
 from .fifos import size_fifos
-from .fold import check_fold, i_lanes, o_lanes
+from .fold import check_fold
+from .lanes import i_lanes, o_lanes
 from .layers import Layer, Stream, TopK
 from .network import Network
 from .steady import Timing

@@ -5,12 +5,13 @@ from typing import Any
 from amaranth import Shape
 
 from quinnoa import __version__
-from quinnoa.graph.fold import cycles
+from quinnoa.graph.lanes import axes
 from quinnoa.graph.layers import MatMul, Stream
 from quinnoa.graph.resources import (
     Resources,
     buffer_resources,
     converter_resources,
+    fork_resources,
     layer_resources,
 )
 from quinnoa.platforms.parts import part_named
@@ -22,11 +23,9 @@ __all__ = ["summarise"]
 def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
     """Return the report of a network that was planned: what ``report.json`` holds."""
     layers, total = [], Resources()
-    vectors = 1
+    steps = dict(zip(plan.flow.names, plan.flow.steps, strict=True))
     for unit in plan.units:
-        if unit.layer is not None:
-            vectors = unit.layer.i.vectors
-        entry, need = _entry(unit, vectors, family)
+        entry, need = _entry(unit, steps.get(unit.name, 0), family)
         layers.append(entry)
         total += need
     slowest = max(layers, key=lambda layer: layer["cycles"])
@@ -52,27 +51,30 @@ def _as_dict(need: Resources) -> dict[str, float]:
             "dsp": need.dsp}
 
 
-def _entry(unit, vectors: int, family: str) -> tuple[dict[str, Any], Resources]:
+def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
     """Return what the report says of one unit, and what it needs."""
     component, layer = unit.component, unit.layer
-    entry: dict[str, Any] = {"name": unit.name, "i": _stream(component.i),
+    entry: dict[str, Any] = {"name": unit.name, "cycles": cycles, "i": _stream(component.i),
                              "o": _stream(component.o)}
-    if layer is None and hasattr(component, "depth"):
+    if layer is None and hasattr(component, "ways"):
+        need = fork_resources(component.ways, _width(component.i))
+        entry |= {"kind": "fork", "ways": component.ways,
+                  "latency": component.latency}
+    elif layer is None and hasattr(component, "depth"):
         need = buffer_resources(component.depth, _width(component.o))
-        entry |= {"kind": "fifo", "cycles": 0, "depth": component.depth}
+        entry |= {"kind": "fifo", "depth": component.depth}
     elif layer is None:
         stream = Stream((component.elements,), component.o.payload.shape().elem_shape)
         need = converter_resources(stream, component.i_lanes, component.o_lanes)
-        entry |= {"kind": "width", "cycles": component.ii * vectors,
-                  "latency": component.latency}
+        entry |= {"kind": "width", "latency": component.latency}
     else:
         need = layer_resources(layer, layer.fold, family)
-        entry |= {"kind": layer.kind, "cycles": cycles(layer), "pe": layer.fold.pe,
-                  "latency": component.latency, "source": layer.source}
+        entry |= {"kind": layer.kind, "latency": component.latency, "source": layer.source,
+                  **{axis.key: getattr(layer.fold, axis.key) for axis in axes(layer)}}
         if isinstance(layer, MatMul):
             mh, mw = layer.weights.shape
             memory = component.weight_memory
-            entry |= {"mh": mh, "mw": mw, "simd": layer.fold.simd, "fold": component.ii,
+            entry |= {"mh": mh, "mw": mw, "fold": component.ii,
                       "memory": memory.style, "memory_width": memory.width,
                       "memory_depth": memory.depth, "weights": _words(layer.w_shape),
                       "accumulator_bits": component.acc_width}

@@ -1,0 +1,84 @@
+"""Lanes: what the layers of each kind fold by, and the lanes and cycles that a fold gives."""
+
+from math import ceil, gcd, prod
+from typing import NamedTuple
+
+from .layers import (
+    Concat,
+    Depthwise,
+    Fold,
+    Layer,
+    MatMul,
+    Reduce,
+    Slice,
+    TopK,
+    Upsample,
+    Window,
+)
+
+__all__ = ["Axis", "axes", "cycles", "i_lanes", "o_lanes"]
+
+
+class Axis(NamedTuple):
+    """One number of a fold: ``key`` says how many of the ``size`` things ``what`` go side by side.
+
+    ``pads`` tells whether ``size`` may be padded where the number does not divide it.
+    """
+
+    key: str
+    what: str
+    size: int
+    pads: bool = False
+
+
+def axes(layer: Layer) -> tuple[Axis, ...]:
+    """Return what a layer folds by."""
+    channels = layer.i.channels
+    if isinstance(layer, MatMul):
+        mh, mw = layer.weights.shape
+        return Axis("pe", "MH", mh, True), Axis("simd", "MW", mw, True)
+    if isinstance(layer, Window):
+        return (Axis("simd", "C", channels),)
+    if isinstance(layer, Depthwise):
+        return (Axis("pe", "C", channels // layer.weights.shape[1]),)
+    if isinstance(layer, Reduce):
+        return (Axis("pe", "C", layer.o.channels),)
+    if isinstance(layer, Concat):
+        common = gcd(channels, *(stream.channels for stream in layer.more))
+        return (Axis("pe", "the common divisor of the channels", common),)
+    if isinstance(layer, Slice):
+        common = gcd(channels, layer.start, layer.o.channels)
+        return (Axis("pe", "the common divisor of the channels", common),)
+    return (Axis("pe", "channels", channels, True),)
+
+
+def i_lanes(layer: Layer, fold: Fold | None = None) -> int:
+    """Return the lanes of the streams that a layer takes."""
+    fold = fold or layer.fold
+    return fold.simd if isinstance(layer, MatMul | Window) else fold.pe
+
+
+def o_lanes(layer: Layer, fold: Fold | None = None) -> int:
+    """Return the lanes of the stream that a layer gives."""
+    fold = fold or layer.fold
+    if isinstance(layer, TopK):
+        return layer.k
+    if isinstance(layer, Window):
+        return fold.simd
+    if isinstance(layer, Depthwise):
+        return fold.pe * (layer.o.channels * layer.weights.shape[1] // layer.i.channels)
+    return fold.pe
+
+
+def cycles(layer: Layer, fold: Fold | None = None) -> int:
+    """Return the folding bound of a layer: cycles a frame."""
+    fold = fold or layer.fold
+    if isinstance(layer, MatMul):
+        # (MH / PE) * (MW / SIMD) cycles a vector
+        mh, mw = layer.weights.shape
+        return ceil(mh / fold.pe) * ceil(mw / fold.simd) * layer.i.vectors
+    if isinstance(layer, Window):
+        return max(prod(layer.i.dims), prod(layer.o.dims)) // fold.simd
+    if isinstance(layer, Upsample | Concat):
+        return prod(layer.o.dims) // fold.pe
+    return ceil(layer.i.channels / fold.pe) * layer.i.vectors
