@@ -1,0 +1,119 @@
+"""Tests of quinnoa/flow.py: compiled folders, and simulation from them."""
+
+import json
+
+import numpy as np
+import pytest
+
+import quinnoa
+from quinnoa.errors import QuinnoaError
+from tests.models import inputs, mlp, reference
+
+WIDTHS = (16, 8, 8, 4)
+KEYS = {"layers", "bound_cycles", "latency", "fps", "clock_mhz", "totals"}
+LAYER_KEYS = {"name", "kind", "cycles", "lut", "ff", "bram36", "uram", "dsp"}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mlp(WIDTHS, w_bits=2, a_bits=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return inputs(WIDTHS, 40, i_bits=2, seed=3)
+
+
+@pytest.fixture(scope="module")
+def compiled(model, frames, tmp_path_factory):
+    """Return a compiled folder, its report, and a file of frames."""
+    folder = tmp_path_factory.mktemp("flow")
+    np.save(folder / "x.npy", frames)
+    report = quinnoa.compile_network(quinnoa.load(model), folder / "out", fps=5e6)
+    return folder / "out", report, folder / "x.npy"
+
+
+def test_a_compiled_folder_holds_what_the_design_fixes(compiled):
+    folder, report, _ = compiled
+    names = {path.name for path in folder.iterdir()}
+    assert {f"{report['name']}.v", "fold.toml", "report.html", "report.json"} <= names
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert report.keys() >= KEYS
+    assert all(layer.keys() >= LAYER_KEYS for layer in report["layers"])
+    assert f"module {report['name']}(" in (folder / f"{report['name']}.v").read_text()
+
+
+def test_the_same_network_gives_the_same_bytes(compiled, model, tmp_path):
+    folder, report, _ = compiled
+    quinnoa.compile_network(quinnoa.load(model), tmp_path / "again", fps=5e6)
+    for name in (f"{report['name']}.v", "fold.toml", "build.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_the_rtl_gives_what_the_executor_gives(compiled, model, frames):
+    folder, report, x = compiled
+    result = quinnoa.simulate(folder, input=x, against="onnx")
+    assert (result["frames"], result["mismatches"], result["mismatches_onnx"]) == (40, 0, 0)
+    assert result["cycles_per_frame"] == report["bound_cycles"]
+    assert result["latency"] == report["latency"]
+    assert json.loads((folder / "simulation.json").read_text()) == result
+    assert np.array_equal(np.load(folder / "outputs.npy"), reference(model, frames))
+
+
+def test_verilog_that_computes_something_else_is_found(compiled, tmp_path):
+    import shutil
+    folder, report, x = compiled
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    verilog = broken / f"{report['name']}.v"
+    text = verilog.read_text()
+    assert "m_axis_tdata = " in text
+    verilog.write_text(text.replace("m_axis_tdata = ", "m_axis_tdata = ~", 1))
+    assert quinnoa.simulate(broken, input=x, limit=5)["mismatches"] == 5
+
+
+def test_the_accuracy_counts_the_labels_met(compiled, model, frames, tmp_path):
+    folder, _, x = compiled
+    labels = reference(model, frames).argmax(axis=1)
+    labels[:10] = (labels[:10] + 1) % 4
+    np.save(tmp_path / "y.npy", labels)
+    result = quinnoa.simulate(folder, input=x, labels=tmp_path / "y.npy", level="model")
+    assert result["accuracy"] == 0.75
+    assert (result["level"], result["cycles_per_frame"]) == ("model", None)
+
+
+def test_an_edited_fold_file_serves_the_next_compilation(model, tmp_path):
+    network = quinnoa.load(model)
+    slow = quinnoa.compile_network(network, tmp_path, fps=1e6)
+    fold = tmp_path / "fold.toml"
+    text = "[mvtu0]\npe = 8\nsimd = 16\n[mvtu1]\npe = 8\nsimd = 8\n[mvtu2]\npe = 4\nsimd = 8\n"
+    fold.write_text(text)
+    fast = quinnoa.compile_network(network, tmp_path)
+    assert slow["bound_cycles"] > fast["bound_cycles"] == 1
+    assert (tmp_path / "fold.toml.old").read_text() == text
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "build.json.bak"])
+def test_a_folder_of_somebody_else_is_left_alone(model, tmp_path, content):
+    (tmp_path / content).write_text("mine")
+    with pytest.raises(QuinnoaError, match=rf"^{tmp_path} holds other files \({content}\) and no "
+                                           r"compiled network; give an empty folder with -o, or "
+                                           r"--force$"):
+        quinnoa.compile_network(quinnoa.load(model), tmp_path, fps=1e6)
+    assert [path.name for path in tmp_path.iterdir()] == [content]
+
+
+def test_force_writes_beside_what_is_there(model, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    quinnoa.compile_network(quinnoa.load(model), tmp_path, fps=1e6, force=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_raw_integers_may_enter(model, tmp_path):
+    network = quinnoa.load(model, input=("int8", 0.25, 0.0))
+    quinnoa.compile_network(network, tmp_path / "out", fps=5e6)
+    raw = np.random.default_rng(0).integers(-9, 9, (30, WIDTHS[0]), dtype=np.int8)
+    np.save(tmp_path / "x.npy", raw)
+    assert quinnoa.simulate(tmp_path / "out", input=tmp_path / "x.npy")["mismatches"] == 0
+    outputs = np.load(tmp_path / "out" / "outputs.npy")
+    assert np.array_equal(outputs, reference(model, (raw * 0.25).astype(np.float32)))
