@@ -44,7 +44,7 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a product gives: whole multiples of each channel's ``step``, usually up to ``spread``."""
+    """What a product gives: multiples of each channel's ``step``, usually to ``spread`` of them."""
 
     name: str
     dims: tuple[int, ...]
@@ -53,12 +53,12 @@ class Sums:
 
 
 class Net(Graph):
-    """A graph in the making that knows what its tensors mean."""
+    """A graph in the making that knows what its tensors mean; ``trunc`` is Trunc's version."""
 
-    def __init__(self, dims, grid, *, seed=0, channels_last=False):
+    def __init__(self, dims, grid, *, seed=0, channels_last=False, trunc=2):
         last = (*dims[1:], dims[0])
         super().__init__([1, *(last if channels_last else dims)])
-        self.draw, self.trunc = Draw(seed, ties=True), 1
+        self.draw, self.trunc = Draw(seed, ties=True), trunc
         x = self.transposed("x", (0, len(dims), *range(1, len(dims)))) if channels_last else "x"
         self.x = self.on(grid, x, dims)
 
@@ -171,17 +171,16 @@ class Net(Graph):
         grid = replace(x.grid, scale=float(sums.step[0]), bits=x.grid.bits + ceil(log2(count)))
         return Tensor(sums.name, sums.dims, grid)
 
-    def truncated(self, sums, x, bits, *, version=2, mode="FLOOR"):
+    def truncated(self, sums, x, bits, *, mode="FLOOR"):
         """Truncate averages of ``x``, which has no zero point, as Brevitas does."""
         count = round(x.grid.scale / sums.step[0])
         i_bits = x.grid.bits + ceil(log2(count))
         shift = max(i_bits - bits, 0)
-        if version == 1:
+        if self.trunc == 1:
             name = self.node("Mul", sums.name, float(count))
             name = self.node("Trunc", name, x.grid.scale, 0.0, float(i_bits),
                              float(i_bits - shift), domain=QONNX, rounding_mode=mode)
             return Tensor(name, sums.dims, Grid(x.grid.scale, bits, x.grid.signed))
-        self.trunc = 2
         scale = 2.0 ** (round(log2(x.grid.scale / count)) + shift)
         name = self.node("Trunc", sums.name, x.grid.scale / count, 0.0, float(i_bits), scale,
                          float(bits), domain=QONNX, rounding_mode=mode, narrow=0,
