@@ -8,13 +8,20 @@ from amaranth.lib.data import ArrayLayout
 
 from quinnoa.platforms.axistream import AxiStream
 from quinnoa.platforms.packing import pack
+from quinnoa.rtl.add import AddUnit
 from quinnoa.rtl.chain import Chain
+from quinnoa.rtl.concat import ConcatUnit
+from quinnoa.rtl.dataflow import Dataflow
 from quinnoa.rtl.fifo import FIFO
+from quinnoa.rtl.fork import ForkUnit
 from quinnoa.rtl.mvtu import MVTU
+from quinnoa.rtl.reduce import ReduceUnit
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
+from quinnoa.rtl.slice import SliceUnit
 from quinnoa.rtl.threshold import ThresholdUnit
 from quinnoa.rtl.thresholds import Thresholds
 from quinnoa.rtl.topk import TopKUnit
+from quinnoa.rtl.upsample import UpsampleUnit
 from quinnoa.rtl.width import WidthConverter
 from quinnoa.sim import cocotb
 from quinnoa.verilog import to_verilog
@@ -45,9 +52,28 @@ def mvtu(mh, mw, x_shape, w_shape, count=0, y_shape=None, **options):
                 **options)
 
 
+def branches():
+    """Return 3 * x + (x with its halves swapped), for vectors of 6 elements, as one component."""
+    x = ArrayLayout(signed(3), 1)
+    units = {
+        "fork0": ForkUnit(x, ways=3),
+        "slice0": SliceUnit(shape=signed(3), channels=6, start=0, stop=3, lanes=1),
+        "slice1": SliceUnit(shape=signed(3), channels=6, start=3, stop=6, lanes=1),
+        "fifo0": FIFO(x, depth=4),
+        "fifo1": FIFO(x, depth=8),
+        "concat0": ConcatUnit(shape=signed(3), channels=(3, 3), lanes=1),
+        "add0": AddUnit(multipliers=(3, 1), shapes=(signed(3), signed(3)), channels=6, lanes=1),
+    }
+    edges = [("fork0.o", "slice0.i"), ("fork0.o_1", "slice1.i"), ("fork0.o_2", "fifo1.i"),
+             ("slice0.o", "fifo0.i"), ("slice1.o", "concat0.i"), ("fifo0.o", "concat0.i_1"),
+             ("fifo1.o", "add0.i"), ("concat0.o", "add0.i_1")]
+    return Dataflow(units, [(a.split("."), b.split(".")) for a, b in edges],
+                    i=("fork0", "i"), o=("add0", "o"))
+
+
 @pytest.fixture(scope="module")
 def units():
-    """Make the units, each with the elements of its input vector."""
+    """Make the units, each with the dims of its input."""
     return {
         **{f"fifo_{style}": (FIFO(ArrayLayout(signed(5), 3), depth=depth, style=style), 3)
            for style, depth in {"registers": 2, "srl": 5, "lutram": 9, "block": 17}.items()},
@@ -70,12 +96,21 @@ def units():
         "chain": (Chain(mvtu(4, 6, unsigned(2), BIPOLAR, 1, BIPOLAR, pe=2, simd=3),
                         WidthConverter(BIPOLAR, elements=4, i_lanes=2, o_lanes=4),
                         mvtu(3, 4, BIPOLAR, BIPOLAR, pe=1, simd=4)), 6),
+        "max1": (ReduceUnit(op="max", vectors=4, channels=2, lanes=2, shape=BIPOLAR), 8),
+        "max2": (ReduceUnit(op="max", vectors=3, channels=4, lanes=2, shape=signed(3)), 12),
+        "sum3": (ReduceUnit(op="sum", vectors=5, channels=3, lanes=1, shape=unsigned(4)), 15),
+        "upsample": (UpsampleUnit(height=2, width=3, channels=3, factor=(2, 3), lanes=1,
+                                  shape=signed(4)), (2, 3, 3)),
+        "columns": (UpsampleUnit(height=2, width=2, channels=4, factor=(1, 2), lanes=2,
+                                 shape=BIPOLAR), (2, 2, 4)),
+        "slice": (SliceUnit(shape=unsigned(3), channels=6, start=2, stop=4, lanes=2), 6),
+        "branches": (branches(), 6),
     }
 
 
 def beats(values, shape):
     """Cut vectors into beats, filled up with 0."""
-    lanes = shape.length
+    lanes, values = shape.length, values.reshape(len(values), -1)
     padded = np.pad(values, ((0, 0), (0, -values.shape[1] % lanes)))
     return padded.reshape(-1, lanes).tolist()
 
@@ -89,9 +124,9 @@ def bench(units, tmp_path_factory):
 @pytest.mark.parametrize("density", [0, 0.25, 0.7])
 def test_every_unit_equals_its_model(units, bench, density):
     tasks = {}
-    for name, (unit, elements) in units.items():
+    for name, (unit, dims) in units.items():
         i_shape, o_shape = unit.i.payload.shape(), unit.o.payload.shape()
-        x = some(i_shape.elem_shape, (VECTORS, elements), seed=1)
+        x = some(i_shape.elem_shape, (VECTORS, *np.ravel(dims)), seed=1)
         tasks[name] = unit, beats(x, i_shape), beats(unit.model(x), o_shape)
     bench.run_bundle(tasks, density=density, seed=1)
 
@@ -110,5 +145,7 @@ def test_a_chain_equals_its_model_behind_axi_streams(units, tmp_path):
 
 
 def test_every_kind_of_unit_is_here(units):
-    assert {type(unit) for unit, _ in units.values()} == {
-        FIFO, WidthConverter, ThresholdUnit, TopKUnit, MVTU, Chain}
+    kinds = {type(unit) for unit, _ in units.values()}
+    kinds |= {type(unit) for unit in units["branches"][0].units.values()}
+    assert kinds == {FIFO, WidthConverter, ThresholdUnit, TopKUnit, MVTU, Chain, Dataflow, ForkUnit,
+                     AddUnit, ReduceUnit, ConcatUnit, SliceUnit, UpsampleUnit}
