@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
 from quinnoa.rtl.swu import SWU
 from quinnoa.rtl.windows import Windows
+from quinnoa.sim.predict import schedule_cycles
 from quinnoa.sim.streams import run_unit, stalls
 
 ONE, SAME = (1, 1), (1, 1, 1, 1)
@@ -50,48 +51,6 @@ def draw(rng, shape, size):
     return rng.choice([-1, 1], size) if is_bipolar(shape) else rng.integers(low, high + 1, size)
 
 
-def process_cycles(schedule, i_offers, o_ready, count_out):
-    """Predict the transfers of a unit of several processes and a stream on either side.
-
-    Cycle by cycle, as ``Process`` and ``Wait`` have it; to the letter rather than fast.
-    """
-    processes = schedule.processes
-    done = [[] for _ in processes]                       # the cycle of every step
-    i_cycles, o_cycles, offered = [], [], []
-
-    def over(wait, period, step):
-        count = wait.counts[step] + period * processes[wait.process].period
-        steps = done[wait.process]
-        return count <= 0 or (count <= len(steps) and steps[count - 1] + wait.delay <= cycle)
-
-    cycle = 0
-    while len(i_cycles) < len(i_offers) or len(o_cycles) < count_out:
-        returned = len(o_cycles)
-        happening = []
-        for process, steps in zip(processes, done, strict=True):
-            period, step = divmod(len(steps), process.period)
-            may = all(over(wait, period, step) for wait in process.waits)
-            if process.takes[0, step]:
-                taken = len(i_cycles)
-                may &= taken < len(i_offers) and i_offers[taken] <= cycle
-            if process.gives[0, step]:
-                may &= len(offered) - returned < schedule.room
-            if may:
-                happening.append((process, steps, step))
-        for process, steps, step in happening:
-            steps.append(cycle)
-            if process.takes[0, step]:
-                i_cycles.append(cycle)
-            if process.gives[0, step]:
-                offered.append(cycle + schedule.latency)
-        if len(o_cycles) < min(len(offered), count_out) and offered[len(o_cycles)] <= cycle \
-                and (cycle >= len(o_ready) or o_ready[cycle]):
-            o_cycles.append(cycle)
-        cycle += 1
-        assert cycle < 100_000
-    return i_cycles, o_cycles
-
-
 def run_and_compare(dut, x, *, densities=(0, 0), seed=0):
     """Hold the unit to its model, and every transfer to its schedule; return the ``Run``."""
     i_density, o_density = densities
@@ -99,7 +58,7 @@ def run_and_compare(dut, x, *, densities=(0, 0), seed=0):
     run = run_unit(dut, x.reshape(-1, dut.lanes).tolist(), y.size // dut.lanes,
                    i_gap=stalls(seed, i_density), o_gap=stalls(seed + 1, o_density))
     assert run.beats == y.reshape(-1, dut.lanes).tolist()
-    assert (run.i_cycles, run.o_cycles) == process_cycles(
+    assert (run.i_cycles, run.o_cycles) == schedule_cycles(
         dut.schedule, run.i_offers, run.o_ready, len(run.beats))
     return run
 
@@ -157,7 +116,7 @@ def frame_cycles(dut):
     """Return the distance of two late frames, by the schedule alone."""
     count, schedule = 8, dut.schedule
     beats_in, beats_out = (process.period for process in schedule.processes)
-    _, o_cycles = process_cycles(schedule, [0] * (count * beats_in), [], count * beats_out)
+    _, o_cycles = schedule_cycles(schedule, [0] * (count * beats_in), [], count * beats_out)
     return o_cycles[-1] - o_cycles[-1 - beats_out]
 
 
