@@ -35,4 +35,6 @@ def matvec(weights, x):
         raise OverflowError(f"products may reach {bound}, which does not fit int64")
 
     exact = np.float32 if bound <= 2 ** 24 else np.float64 if bound <= 2 ** 53 else np.int64
-    return (x.astype(exact) @ weights.T.astype(exact)).astype(np.int64, copy=False)
+    # As one matrix: numpy would multiply each of many small ones by itself.
+    y = x.reshape(-1, x.shape[-1]).astype(exact) @ weights.T.astype(exact)
+    return y.astype(np.int64, copy=False).reshape(x.shape[:-1] + weights.shape[:1])
