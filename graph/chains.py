@@ -1,10 +1,9 @@
-"""Chains: cut the graph where one tensor carries everything, and follow codes through the pieces.
+"""Chains: what stands between products, pools, joins and forks, and codes followed through it.
 
-A network is chain, product, chain, product, ..., chain. A chain is what stands between products:
-scales, batch norms, activation functions, quantizers, reshapes; it may branch and join inside.
+Scales, batch norms, activation functions, quantizers, reshapes; a chain may branch and join inside.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -14,13 +13,29 @@ import onnx
 from .constants import Folded, Problem
 from .encoding import Encoding, alike
 from .evaluate import attributes, evaluate
-from .operators import ELEMENTWISE, LAST, PRODUCTS, QUANTIZERS, RESHAPES
+from .operators import ELEMENTWISE, LAST, QUANTIZERS, RESHAPES
 from .quantizers import has_limits, quantizer
 from .segment import Segment
 
-__all__ = ["Chain", "check_elementwise", "cut", "order_of", "propagated"]
+__all__ = ["Chain", "check_elementwise", "common_quantizer", "live_tensors", "order_of",
+           "orders_of", "propagated"]
 
 MAX_LEVELS = 2 ** 12                     # evaluated to see that an encoding holds
+
+
+def common_quantizer(nodes: Sequence[onnx.NodeProto], source: str,
+                     targets: Sequence[str]) -> int | None:
+    """Return the index of the last quantizer that everything passes from source to targets.
+
+    One that has limits of its own is preferred to later ones (Round) that have none.
+    """
+    found, limited = None, False
+    for k, live in enumerate(live_tensors(nodes, source, targets)):
+        if nodes[k].op_type in QUANTIZERS and len(live) == 1:
+            own = has_limits(nodes[k])
+            if own or not limited:
+                found, limited = k, own
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +51,7 @@ class Chain:
 
         One that has limits of its own is preferred to later ones (Round) that have none.
         """
-        found, limited = None, False
-        for k, live in enumerate(_live(self.nodes, self.source, self.target)):
-            node = self.nodes[k]
-            if node.op_type in QUANTIZERS and len(live) == 1:
-                own = has_limits(node)
-                if own or not limited:
-                    found, limited = k, own
-        return found
+        return common_quantizer(self.nodes, self.source, [self.target])
 
     def split(self, k: int) -> tuple["Chain", "Chain"]:
         """Return what goes up to node ``k`` and what comes behind it."""
@@ -51,41 +59,11 @@ class Chain:
         return (Chain(self.nodes[:k + 1], self.source, middle),
                 Chain(self.nodes[k + 1:], middle, self.target))
 
-    def then(self, node: onnx.NodeProto, other: "Chain") -> "Chain":
-        """Return this chain, ``node`` and the chain behind it as one."""
-        return Chain([*self.nodes, node, *other.nodes], self.source, other.target)
-
-
-def cut(folded: Folded) -> tuple[list[Chain], list[onnx.NodeProto]]:
-    """Return the chains and the products between them.
-
-    Raises ``Problem`` for a product inside a branch.
-    """
-    chains, products = [], []
-    i, o = folded.model.input.name, folded.model.output
-    start, source, before = 0, i, {i}
-    for k, live in enumerate(_live(folded.nodes, i, o)):
-        node = folded.nodes[k]
-        if node.op_type in PRODUCTS:
-            dynamic = folded.dynamic_inputs(node)
-            if len(dynamic) != 1 or dynamic[0] not in node.input[:2]:
-                raise Problem(node, f"{len(dynamic)} of its inputs depend on the model's input; a "
-                                    "product with constant weights is expected")
-            if before != {dynamic[0]} or live != {node.output[0]}:
-                raise Problem(node, "it stands in one of several branches; networks that branch "
-                                    "are not built yet, only chains of fully connected layers")
-            chains.append(Chain(folded.nodes[start:k], source, dynamic[0]))
-            products.append(node)
-            start, source = k + 1, node.output[0]
-        before = live
-    chains.append(Chain(folded.nodes[start:], source, o))
-    return chains, products
-
-
-def _live(nodes: list[onnx.NodeProto], source: str, target: str) -> Iterator[set[str]]:
+def live_tensors(nodes: Sequence[onnx.NodeProto], source: str,
+                 targets: Sequence[str]) -> Iterator[set[str]]:
     """Yield, behind each node, the tensors that are still to be read."""
     last = {name: k for k, node in enumerate(nodes) for name in node.input}
-    last[target] = len(nodes)
+    last.update(dict.fromkeys(targets, len(nodes)))
     live = {source}
     for k, node in enumerate(nodes):
         live = {name for name in (*live, *node.output) if last.get(name, -1) > k}
@@ -106,6 +84,11 @@ def check_elementwise(nodes: list[onnx.NodeProto], folded: Folded) -> None:
 
 def order_of(chain: Chain, folded: Folded) -> np.ndarray:
     """Return, for each element of ``target``, the element of ``source`` that it comes from."""
+    return orders_of(chain, folded)[chain.target]
+
+
+def orders_of(chain: Chain, folded: Folded) -> dict[str, np.ndarray]:
+    """Return the same for every tensor of the chain: of one sample, flat."""
     dims, batch = folded.dims[chain.source], folded.model.input.dims[0]
     order = {chain.source: np.arange(prod(dims), dtype=np.int64).reshape(dims)}
     for node in chain.nodes:
@@ -120,10 +103,10 @@ def order_of(chain: Chain, folded: Folded) -> np.ndarray:
             order.update(evaluate(node, values, folded.model.opset))
         else:
             order[node.output[0]] = flat.reshape(folded.dims[node.output[0]])
-    samples = order[chain.target].reshape(batch, -1)
-    if (samples[0] >= samples.shape[1]).any():
-        raise Problem(chain.nodes[-1], "it mixes samples of the batch")
-    return samples[0]
+        samples = order[node.output[0]].reshape(batch, -1)
+        if batch > 1 and (samples[0] >= samples.shape[1]).any():
+            raise Problem(node, "it mixes samples of the batch")
+    return {name: each.reshape(batch, -1)[0] for name, each in order.items()}
 
 
 def propagated(encoding: Encoding, chain: Chain, folded: Folded, *,
@@ -159,11 +142,6 @@ def _affine(encoding: Encoding, node: onnx.NodeProto, name: str,
             folded: Folded) -> Encoding | None:
     """Return the encoding behind a node that is affine by its operator, None behind any other."""
     op = node.op_type
-    if op == "Transpose":
-        order = order_of(Chain([node], name, node.output[0]), folded)
-        scale, offset = (alike(np.broadcast_to(part, order.shape)[order])
-                         for part in (encoding.scale, encoding.offset))
-        return replace(encoding, scale=scale, offset=offset)
     if op in ("Identity", "Dropout", *RESHAPES):
         return encoding
     if op == "DequantizeLinear":

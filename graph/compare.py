@@ -4,18 +4,18 @@ The executor sums in float32, and computes with scaled values that were rounded:
 rounds across a tie its outputs differ from the exact ones. Those frames are counted on their own.
 """
 
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from quinnoa.rtl.matvec import matvec
-
 from .constants import Folded, fold_constants
 from .evaluate import product
-from .layers import MatMul
-from .network import Network
+from .layers import Add, Depthwise, MatMul
+from .network import Network, arranged
 from .operators import PRODUCTS
 from .read import QONNX_DOMAINS, STANDARD_DOMAINS, read
 from .segment import Segment
@@ -120,29 +120,51 @@ def _different(network: Network, expected: np.ndarray, outputs: np.ndarray) -> n
 
 def _rounded(network: Network, x: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
     """Tell which frames first leave the exact way behind a sum that the executor rounds."""
-    codes = network.encode(x)
     on_the_way, rounded = np.ones(len(x), bool), np.zeros(len(x), bool)
-    taps = {tap.position: tap for tap in network.taps}
-    sums = {each.position: each for each in network.sums}
-    inexact = _head_rounds(network, tensors, len(x))
-    for position in range(len(network.layers) + 1):
-        tap = taps.get(position)
-        if tap is not None and tap.target in tensors:
-            got = codes if tap.order is None else codes[:, tap.order]
-            want = tap.encoding.codes(tensors[tap.target].reshape(len(x), -1))
-            leaves = on_the_way & (got != want).any(axis=1)
-            rounded |= leaves & inexact
+    taps = {tap.layer: tap for tap in network.taps if tap.target in tensors}
+    sums = {each.layer: each for each in network.sums if each.tensor in tensors}
+    # Frames in which a sum since the last codes that were compared is not exact.
+    inexact = {"": _head_rounds(network, tensors, len(x))}
+    feeds = dict(zip((layer.name for layer in network.layers), network.feeds, strict=True))
+    for name, y, raw in _with_sums(network, network.encode(x), sums):
+        if name:
+            inexact[name] = np.any([inexact[feed] for feed in feeds[name]], axis=0)
+        if name in sums:
+            each = sums[name]
+            values = each.encoding.values(_vectors(raw, y), np.dtype(np.float32))
+            exact = values.reshape(len(x), -1)[:, each.order]
+            inexact[name] |= (tensors[each.tensor].reshape(len(x), -1) != exact).any(axis=1)
+        if name in taps:
+            tap = taps[name]
+            values = arranged(tensors[tap.target].reshape(len(x), -1), tap.order)
+            want = tap.encoding.codes(values.reshape(_vectors(y, y).shape))
+            differs = (_vectors(y, y) != want).reshape(len(x), -1).any(axis=1)
+            leaves = on_the_way & differs
+            rounded |= leaves & inexact[name]
             on_the_way &= ~leaves
-            inexact[:] = False
-        if position == len(network.layers):
-            break
-        layer = network.layers[position]
-        if position in sums and isinstance(layer, MatMul):
-            exact = sums[position].encoding.values(
-                matvec(layer.weights, codes), np.dtype(np.float32))
-            inexact = (tensors[sums[position].tensor].reshape(len(x), -1) != exact).any(axis=1)
-        codes = layer.model(codes)
-    return rounded | on_the_way & inexact
+            inexact[name] = np.zeros(len(x), bool)
+    return rounded | on_the_way & inexact[network.layers[-1].name]
+
+
+def _with_sums(network: Network, codes: np.ndarray, sums: Collection[str]
+               ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield what each layer gives, and, of those in ``sums``, the sums in front of thresholds."""
+    values: dict[str, np.ndarray] = {}
+    layers = {layer.name: layer for layer in network.layers}
+    feeds = dict(zip(layers, network.feeds, strict=True))
+    for name, y in network.outputs(codes):
+        values[name] = raw = y
+        layer = layers.get(name)
+        if name in sums and isinstance(layer, (MatMul, Depthwise, Add)) and layer.thresholds:
+            x = [values[feed].reshape(len(codes), *stream.dims)
+                 for feed, stream in zip(feeds[name], (layer.i, *layer.more), strict=True)]
+            raw = replace(layer, thresholds=None).model(*x)
+        yield name, y, raw
+
+
+def _vectors(y: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return integers (frames, *dims) as (frames, vectors, channels)."""
+    return y.reshape(len(y), -1, like.shape[-1])
 
 
 def _head_rounds(network: Network, tensors: dict[str, np.ndarray], frames: int) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Lower: from a model file to a network in integers.
 
-Every product of weights and codes becomes a layer, and the chain of nodes behind it, up to the
-next quantizer and on to the next product, its thresholds: the chain itself is evaluated, as it is
-in the file, for the accumulators that the weights make possible.
+Every joint (a product, a pool, a join of branches) becomes a layer or two, and the chain of nodes
+in front of it its thresholds: the chain itself is evaluated, as it is in the file, for the
+integers that the layer before makes possible.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,53 +14,27 @@ import onnx
 
 from quinnoa.errors import QuinnoaError
 
-from .chains import Chain, check_elementwise, cut, order_of, propagated
+from .activate import MAX_INSIDE, activated
+from .chains import Chain, check_elementwise, common_quantizer, live_tensors, order_of, propagated
 from .checker import check_network
-from .constants import Finding, Folded, Problem, fold_constants, refuse
-from .encoding import Encoding, InputType, alike, limits
-from .layers import Layer, MatMul, Stream, Threshold
-from .network import Head, Network, Sum, Tail, Tap
-from .operators import PRODUCTS, is_monotone
-from .products import (
-    Product,
-    accumulator_limits,
-    accumulator_shape,
-    product_of,
-    weight_shape,
-)
-from .quantizers import MAX_BITS, has_limits, quantizer
-from .read import label, printable, read
+from .constants import Folded, Problem, fold_constants, refuse
+from .cut import Cut, cut
+from .draft import Draft
+from .encoding import Encoding, InputType, limits
+from .joints import JOINT
+from .layers import Stream
+from .network import Head, Network, Tail, Tap
+from .operators import PRODUCTS, QUANTIZERS
+from .pools import behind_quantizers
+from .products import kernels_of, product_of
+from .quantizers import has_limits, quantizer
+from .read import read
 from .segment import Segment
-from .steps import MAX_TABLE, TooManySteps, thresholds_of
+from .source import Source, image_dims, image_order, source_of
 from .top import ranking
+from .vectors import for_vectors
 
-__all__ = ["MAX_INSIDE", "InputType", "Source", "load", "lower"]
-
-# Thresholds a row that the matrix-vector unit compares with itself; more get a unit of their own.
-MAX_INSIDE = 15
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """The integers that a stream carries, as a tensor of the file.
-
-    Attributes
-    ----------
-    encoding : Encoding
-        In the tensor's order.
-    order : array of int
-        The stream's element that each of the tensor's is.
-    low, high : array of int
-        Limits of every element of the stream.
-    stride : int
-        Values from ``low`` to ``high`` that occur: every one, or every second.
-    """
-
-    encoding: Encoding
-    order: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    stride: int = 1
+__all__ = ["MAX_INSIDE", "InputType", "load", "lower"]
 
 
 def load(path: Any, *, input: InputType | None = None, top: int | None = None) -> Network:
@@ -90,266 +65,216 @@ def lower(folded: Folded, *, input: InputType | None = None, top: int | None = N
 
 
 class _Lowering:
-    """The state of lowering: layers so far, problems, and what became of the nodes."""
+    """The state of lowering: the network so far, the tensors in integers, and the problems."""
 
     def __init__(self, folded: Folded, input: InputType | None, top: int | None) -> None:
+        folded, moved, behind = behind_quantizers(folded)
         self.folded, self.input, self.top = folded, input, top
         self.file = folded.model.file
-        self.layers: list[Layer] = []
-        self.taps: list[Tap] = []
-        self.sums: list[Sum] = []
+        self.draft = Draft(folded, moved, behind)
         self.problems: list[Problem] = []
-        self.fates: dict[int, Finding] = {}
+        self.sources: dict[str, Source | None] = {}
 
     def network(self) -> Network:
         """Lower the whole model."""
-        chains, products = self._cut()
-        matrices = self._matrices(chains, products)
-        head, source, chains, products = self._head(chains, products)
-        for chain, node in zip(chains, products, strict=False):
-            source = self._multiplied(self._activated(source, chain), node,
-                                      matrices[node.output[0]])
+        model, draft = self.folded.model, self.draft
+        head, found = self._head()
+        for node in found.joints:
+            inputs = [self._source(name, found) for name in self.folded.dynamic_inputs(node)]
+            results: dict[str, Source] = {}
+            if None not in inputs:
+                results = self._tried(lambda n=node, x=inputs: JOINT[n.op_type](draft, n, x)) or {}
+            for name in node.output:
+                self.sources[name] = results.get(name)
+        tail = self._tail(found)
         refuse(self.file, self.problems)
-        tail = self._tail(source, chains[-1])
-        refuse(self.file, self.problems)
-        model = self.folded.model
-        if not self.layers:
+        if not draft.layers:
             refuse(self.file, [Problem(self.folded.nodes[-1], "nothing in front of it is for the "
                                        "hardware: no product follows a quantizer")])
-        fates = {**self.folded.fates, **self.fates}
+        assert tail is not None
+        made = {name: k for k, node in enumerate(model.nodes) for name in node.output}
+        taps = sorted(draft.taps, key=lambda tap: made[tap.tensor])
+        fates = {**self.folded.fates, **draft.fates}
         findings = [fates[id(node)] for node in model.nodes if id(node) in fates]
-        return Network(model.name, model.file, model.source, head, tuple(self.layers), tail,
-                       tuple(findings), tuple(self.taps), tuple(self.sums), self.input,
-                       self.top)
+        return Network(model.name, model.file, model.source, head, tuple(draft.layers), tail,
+                       tuple(findings), tuple(taps), tuple(draft.sums), self.input, self.top)
 
-    def _cut(self) -> tuple[list[Chain], list[onnx.NodeProto]]:
+    def _tried(self, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` gives; None, and a problem noted, where it cannot."""
         try:
-            return cut(self.folded)
+            return make()
         except Problem as problem:
-            refuse(self.file, [problem])
-            raise
+            self.problems.append(problem)
+            return None
 
-    def _matrices(self, chains: list[Chain], products: list[onnx.NodeProto]) -> dict[str, Product]:
-        """Read the weights of all products, and look at all nodes that stand in front of one."""
-        matrices = {}
-        for chain, node in zip(chains, products, strict=False):
-            for check in (lambda c=chain: check_elementwise(c.nodes, self.folded),
-                          lambda n=node: matrices.update({n.output[0]: product_of(n, self.folded)})
-                          ):
-                try:
-                    check()
-                except Problem as problem:
-                    self.problems.append(problem)
+    def _refused(self, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` gives, or refuse the model at once."""
+        result = self._tried(make)
         refuse(self.file, self.problems)
-        return matrices
+        return result
 
-    def _head(self, chains: list[Chain], products: list[onnx.NodeProto]
-              ) -> tuple[Head, Source, list[Chain], list[onnx.NodeProto]]:
-        """Return the head, the integers behind it, and the chains and products that are left."""
-        port = self.folded.model.input
-        elements = int(np.prod(port.dims[1:]))
-        annotated = limits(self.folded.model.datatypes.get(port.name, ""))
+    def _checked(self, found: Cut) -> Cut:
+        """Look at all nodes in front of a joint, and read the weights of all products."""
+        seen: set[int] = set()
+        for node in found.joints:
+            for name in self.folded.dynamic_inputs(node):
+                nodes = [n for n in found.way(name).nodes if id(n) not in seen]
+                seen.update(map(id, nodes))
+                self._tried(lambda n=nodes: check_elementwise(n, self.folded))
+            if node.op_type in (*PRODUCTS, "Conv"):
+                read = kernels_of if node.op_type == "Conv" else product_of
+                product = self._tried(lambda n=node, r=read: r(n, self.folded))
+                self.draft.products[node.output[0]] = product
+            elif node.op_type not in JOINT:
+                self.problems.append(Problem(
+                    node, "it joins branches that are not of one layer; of such, only Add and "
+                          "Concat can be built"))
+        refuse(self.file, self.problems)
+        return found
+
+    def _source(self, name: str, found: Cut) -> Source | None:
+        """Return the integers of a tensor; lay the thresholds in front of it."""
+        if name not in self.sources:
+            chain = found.chains[name]
+            source = self._source(chain.source, found)
+            alone = found.readers[chain.source] == 1
+            self.sources[name] = source and self._tried(
+                lambda: activated(self.draft, source, chain, alone=alone))
+        return self.sources[name]
+
+    def _head(self) -> tuple[Head, Cut]:
+        """Return the head and what is behind it; the integers between them are noted."""
+        port, folded = self.folded.model.input, self.folded
+        found = cut(folded.nodes, port.name, folded)
+        annotated = folded.model.datatypes.get(port.name, "")
         encoding = None
         if self.input is not None:
             encoding = self.input.encoding
-        elif annotated and chains[0].quantizer() is None:
-            name = self.folded.model.datatypes[port.name]
-            encoding = InputType(name.lower()).encoding
-        if encoding is not None:
-            head = Head(port, encoding, raw=self.input is not None)
-            return head, self._source(encoding, elements), chains, products
-        note = ""
-        while chains[0].quantizer() is None:
-            if not products:
-                refuse(self.file, [Problem(self.folded.nodes[-1], "no quantizer stands behind the "
-                                           "input or any product; quantize inputs and activations "
-                                           "(Quant, QuantizeLinear, MultiThreshold)")])
-            note = ("the input has no quantizer: with an input type (--input) the layer enters "
-                    "the hardware")
-            chains = [chains[0].then(products[0], chains[1]), *chains[2:]]
-            products = products[1:]
-        return self._quantizing_head(chains, products, note)
+        elif limits(annotated) and not self._quantizes(found, port.name):
+            encoding = InputType(annotated.lower()).encoding
+        if encoding is None:
+            return self._quantizing_head()
+        self._checked(found)
+        dims, order = self._layout(found)
+        stream = Stream(dims, encoding.shape)
+        self.sources[port.name] = source_of("", stream, encoding, order)
+        return Head(port, encoding, raw=self.input is not None, order=order,
+                    channels=stream.channels), found
 
-    def _quantizing_head(self, chains: list[Chain], products: list[onnx.NodeProto], note: str
-                         ) -> tuple[Head, Source, list[Chain], list[onnx.NodeProto]]:
-        """Return the head that quantizes on the host, and the rest as ``_head`` does."""
-        k = chains[0].quantizer()
-        assert k is not None
-        front, rest = chains[0].split(k)
-        last = front.nodes[-1]
-        try:
-            if not has_limits(last):
-                raise Problem(last, "it has no limits, and the model's input has none; put a "
-                                    "quantizer behind the input, or give an input type (--input)")
-            encoding = quantizer(last, self.folded)
-            if products:
-                # All up to the first product: what is behind the quantizer scales, at most.
-                encoding = propagated(encoding, rest, self.folded, recode=True)
-                front, rest = chains[0], Chain([], chains[0].target, chains[0].target)
-        except Problem as problem:
-            refuse(self.file, [problem])
-        segment = Segment(self.folded, front.nodes, front.source, front.target)
-        self._became(front.nodes, "the host, in front")
-        self._became([n for n in front.nodes if n.op_type in PRODUCTS], "the host, in front", note)
-        elements = int(np.prod(self.folded.dims[front.target])) // self.folded.model.input.dims[0]
-        self.taps.append(Tap(last.output[0], front.target, 0, encoding))
-        return (Head(self.folded.model.input, encoding, segment),
-                self._source(encoding, elements), [rest, *chains[1:]], products)
+    def _quantizes(self, found: Cut, name: str) -> bool:
+        """Tell whether one quantizer stands in front of all that reads a tensor."""
+        chain = self._only(found, name)
+        return chain is not None and chain.quantizer() is not None
 
-    def _source(self, encoding: Encoding, elements: int) -> Source:
-        return Source(encoding, np.arange(elements), np.full(elements, encoding.low),
-                      np.full(elements, encoding.high), 2 if encoding.bipolar else 1)
+    def _only(self, found: Cut, name: str) -> Chain | None:
+        """Return the chain that alone reads a tensor."""
+        chains = [chain for chain in found.chains.values() if chain.source == name]
+        return chains[0] if found.readers.get(name) == len(chains) == 1 else None
 
-    def _activated(self, source: Source, chain: Chain) -> Source:
-        """Return the integers behind a chain in front of a product; lay its thresholds."""
-        k = chain.quantizer()
-        try:
-            order = source.order[order_of(chain, self.folded)]
-            if k is None:
-                encoding = propagated(source.encoding, chain, self.folded, recode=False)
-                self._became(chain.nodes, "the scale of integers")
-                return replace(source, encoding=encoding, order=order)
-            front, rest = chain.split(k)
-            encoding = self._front_encoding(source, front)
-            encoding = propagated(encoding, rest, self.folded, recode=True)
-            return self._stepped(source, chain, front.nodes[-1], encoding, order)
-        except Problem as problem:
-            self.problems.append(problem)
-            refuse(self.file, self.problems)
-            raise
+    def _quantizing_head(self) -> tuple[Head, Cut]:
+        """Return the head that quantizes on the host, and what is behind it."""
+        folded, port = self.folded, self.folded.model.input
+        o = folded.model.output
+        live = live_tensors(folded.nodes, port.name, [o])
+        first = next((k for k, names in enumerate(live) if len(names) == 1
+                      and folded.nodes[k].op_type in QUANTIZERS), None)
+        if first is None:
+            self._checked(cut(folded.nodes, port.name, folded))
+            refuse(self.file, [Problem(folded.nodes[-1], "no quantizer stands behind the input or "
+                                       "any product; quantize inputs and activations (Quant, "
+                                       "QuantizeLinear, MultiThreshold)")])
+        front, target = folded.nodes[:first + 1], folded.nodes[first].output[0]
+        chain = self._only(cut(folded.nodes[first + 1:], target, folded), target)
+        if chain is not None and chain.target != o:
+            # All up to the first product: what is behind the quantizer scales, at most.
+            front, target = [*front, *chain.nodes], chain.target
+        elif chain is not None:
+            last = common_quantizer(folded.nodes, port.name, [o])
+            front, target = folded.nodes[:last + 1], folded.nodes[last].output[0]
+        found = self._checked(cut(folded.nodes[len(front):], target, folded))
+        return self._refused(lambda: self._encoding_head(front, target, found)), found
 
-    def _front_encoding(self, source: Source, front: Chain) -> Encoding:
-        """Return what a quantizer gives behind ``source``, its limits found if it has none."""
-        last = front.nodes[-1]
-        encoding = quantizer(last, self.folded)
-        if has_limits(last):
-            return encoding
-        function = self._function(source, front, encoding, np.arange(len(source.order)))
-        low, high = int(source.low.min()), int(source.high.max())
-        count = (high - low + 1) * len(source.low)
-        if self._monotone(front):
-            a = np.stack([source.low, source.high])
-        elif count <= MAX_TABLE:
-            a = np.broadcast_to(np.arange(low, high + 1)[:, None], (high - low + 1,
-                                                                    len(source.low)))
-        else:
-            raise Problem(last, "it has no limits; put a quantizer that has in its place")
-        encoding = encoding.limited(function(a))
-        if encoding.high - encoding.low >= 2 ** MAX_BITS:
-            raise Problem(last, f"it gives integers from {encoding.low} to {encoding.high}; at "
-                                f"most {MAX_BITS} bits are expected of an activation")
-        return encoding
+    def _encoding_head(self, front: list[onnx.NodeProto], target: str, found: Cut) -> Head:
+        """Return the head of the nodes ``front``, with what its integers mean."""
+        port = self.folded.model.input
+        whole = Chain(front, port.name, target)
+        last = front[whole.quantizer()]
+        if not has_limits(last):
+            raise Problem(last, "it has no limits, and the model's input has none; put a quantizer "
+                                "behind the input, or give an input type (--input)")
+        rest = Chain(front[whole.quantizer():], last.input[0], target)
+        check_elementwise(rest.nodes, self.folded)
+        dims, order = self._layout(found)
+        # The quantizer and what is behind it, for vectors: order_of says where its input's are.
+        place = np.empty_like(order)
+        place[order_of(rest, self.folded)] = order
+        base = source_of("", Stream(dims, 1), Encoding(1.0, 0.0, 0, 0), place)
+        vectors, folded = for_vectors(rest, self.folded, base)
+        encoding = propagated(quantizer(vectors.nodes[0], folded), vectors.split(0)[1], folded,
+                              recode=True)
+        source = source_of("", Stream(dims, encoding.shape), encoding, order)
+        self.sources[target] = source
+        hosted = [node for node in front if node.op_type in (*PRODUCTS, "Conv")]
+        self.draft.became(front, "the host, in front")
+        self.draft.became(hosted, "the host, in front", "the input has no quantizer: with an input "
+                          "type (--input) the layer enters the hardware")
+        self.draft.tap(Tap(last.output[0], target, "", encoding, order))
+        return Head(port, encoding, Segment(self.folded, front, port.name, target), order=order,
+                    channels=dims[-1])
 
-    def _monotone(self, chain: Chain) -> bool:
-        return all(is_monotone(node, self.folded.dynamic_inputs(node)) for node in chain.nodes)
+    def _layout(self, found: Cut) -> tuple[tuple[int, ...], np.ndarray]:
+        """Return the dims of the first stream, and the element of it that each of a tensor's is.
 
-    def _function(self, source: Source, chain: Chain, encoding: Encoding,
-                  order: np.ndarray) -> Any:
-        """Return the chain as a function from the stream's integers to codes, in its order."""
-        segment = Segment(self.folded, chain.nodes, chain.source, chain.target)
+        It is what the first window, pool or join takes for (H, W, C); a vector, if there is none.
+        """
+        folded, source = self.folded, found.source
+        for node in found.joints:
+            for name in folded.dynamic_inputs(node):
+                dims = folded.dims[name]
+                if found.roots[name] != source or node.op_type in PRODUCTS or len(dims) < 3:
+                    continue
+                chain = found.way(name)
+                try:
+                    order = order_of(chain, folded)
+                    image = image_dims(node, dims)
+                except Problem:
+                    continue             # told when the joint is lowered
+                place = np.empty_like(order)
+                place[order] = image_order(image)
+                return image, place
+        size = int(np.prod(folded.dims[source])) // folded.model.input.dims[0]
+        return (size,), np.arange(size)
 
-        def function(a: np.ndarray) -> np.ndarray:
-            values = segment(source.encoding.values(a[:, source.order], segment.dtype))
-            if np.isnan(values).any():
-                raise Problem(chain.nodes[-1], "it gives NaN for some of the accumulators")
-            codes = np.empty(values.shape, np.int64)
-            codes[:, order] = encoding.codes(values)
-            return codes
-
-        return function
-
-    def _stepped(self, source: Source, chain: Chain, last: onnx.NodeProto, encoding: Encoding,
-                 order: np.ndarray) -> Source:
-        """Lay the thresholds of a chain that gives ``encoding`` at its end."""
-        try:
-            thresholds = thresholds_of(
-                self._function(source, chain, encoding, order), source.low, source.high,
-                encoding.shape, monotone=self._monotone(chain))
-        except TooManySteps as error:
-            raise Problem(last, f"as a function of the accumulator it has {error}") from None
-        before = self.layers[-1] if self.layers else None
-        nodes = ", ".join(label(node) for node in chain.nodes)
-        o = Stream((len(order),), thresholds.shape)
-        fits = isinstance(before, MatMul) and before.thresholds is None
-        if fits and thresholds.steps <= MAX_INSIDE:
-            assert isinstance(before, MatMul)
-            self.layers[-1] = replace(before, thresholds=thresholds, o=o,
-                                      source=f"{before.source}, {nodes}")
-        else:
-            i = before.o if before else Stream((len(order),), source.encoding.shape)
-            self.layers.append(Threshold(self._name("threshold"), i, o, source=nodes,
-                                         thresholds=thresholds))
-        layer = self.layers[-1]
-        inside = isinstance(layer, MatMul)
-        self._became(chain.nodes, f"thresholds of {layer.name}" if inside else layer.name)
-        stepped = self._source(encoding, len(order))
-        identity = np.array_equal(order, np.arange(len(order)))
-        self.taps.append(Tap(last.output[0], chain.target, len(self.layers), encoding,
-                             None if identity else tuple(order.tolist())))
-        return replace(stepped, order=order)
-
-    def _multiplied(self, source: Source, node: onnx.NodeProto, product: Product) -> Source:
-        """Lay the layer of a product; return its accumulators."""
-        x = source.encoding
-        if np.ndim(x.scale):
-            self.problems.append(Problem(node, "its input has one scale a channel; one for all "
-                                               "is expected: quantize it per tensor"))
-            refuse(self.file, self.problems)
-        # Column order[j] of the stream's matrix is column j of the tensor's.
-        weights = np.empty_like(product.codes)
-        weights[:, source.order] = product.codes
-        before = self.layers[-1].o if self.layers else Stream((weights.shape[1],), x.shape)
-        self.layers.append(MatMul(
-            self._name("mvtu"), before,
-            Stream((len(weights),), accumulator_shape(weights, before.shape)),
-            source=label(node), weights=weights, w_shape=weight_shape(weights)))
-        self._became([node], self.layers[-1].name)
-        self._became(self.folded.makers(node), f"weights of {self.layers[-1].name}")
-        # y = s_w * (W @ (s_x * codes + o_x)) + b = s_w*s_x * acc + s_w * (W @ o_x) + b
-        offset = product.scale * (product.codes @ np.broadcast_to(
-            np.asarray(x.offset, np.float64), product.codes.shape[1])) + product.bias
-        low, high = _limits_of(weights, source)
-        encoding = Encoding(alike(product.scale * x.scale), alike(offset), int(low.min()),
-                            int(high.max()))
-        self.sums.append(Sum(node.output[0], len(self.layers) - 1, encoding))
-        return Source(encoding, np.arange(len(weights)), low, high, source.stride)
-
-    def _tail(self, source: Source, chain: Chain) -> Tail:
-        """Return the tail: all behind the last quantizer, or else behind the last product."""
+    def _tail(self, found: Cut) -> Tail | None:
+        """Return the tail: all behind the last quantizer, or else behind the last joint."""
+        o = self.folded.model.output
+        chain = found.chains.get(o, Chain([], o, o))
+        source = self._source(chain.source, found)
+        if source is None or self.problems:
+            return None
         k = chain.quantizer()
         if k is not None:
             front, chain = chain.split(k)
-            try:
-                check_elementwise(front.nodes, self.folded)
-                order = source.order[order_of(front, self.folded)]
-                encoding = self._front_encoding(source, front)
-                source = self._stepped(source, front, front.nodes[-1], encoding, order)
-            except Problem as problem:
-                refuse(self.file, [problem])
-        if self.top is not None and self.layers:
-            try:
-                added, becomes = ranking(source, chain, self.folded, self.top,
-                                         self.layers[-1].o, self._name)
-            except Problem as problem:
-                refuse(self.file, [problem])
-            self.layers += added
-            for nodes, text, note in becomes:
-                self._became(nodes, text, note)
+            source = self._refused(lambda: check_elementwise(front.nodes, self.folded) or
+                                   activated(self.draft, source, front, alone=True))
+        if any(source.pads):
+            raise Problem(chain.nodes[-1], "a Pad stands behind the last layer")
+        if self.top is not None and self.draft.layers:
+            self._refused(lambda: self._ranked(source, chain))
             return Tail()
         for node in chain.nodes:
             dropped = node.op_type in ("Softmax", "LogSoftmax")
-            self._became([node], "the host, behind",
-                         "dropped from the hardware; the host applies it" if dropped else "")
+            self.draft.became([node], "the host, behind", "dropped from the hardware; the host "
+                              "applies it" if dropped else "")
         segment = Segment(self.folded, chain.nodes, chain.source, chain.target)
         return Tail(source.encoding, source.order, segment)
 
-    def _name(self, kind: str) -> str:
-        return f"{kind}{sum(layer.kind == kind for layer in self.layers)}"
-
-    def _became(self, nodes: list[onnx.NodeProto], becomes: str, note: str = "") -> None:
-        for node in nodes:
-            self.fates[id(node)] = Finding(label(node), printable(node.op_type), becomes, note)
-
-
-def _limits_of(weights: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray]:
-    return accumulator_limits(weights, source.encoding.low, source.encoding.high)
+    def _ranked(self, source: Source, chain: Chain) -> None:
+        """End the network with the indices of the greatest outputs."""
+        node = chain.nodes[-1] if chain.nodes else self.folded.nodes[-1]
+        if source.stream.vectors != 1:
+            raise Problem(node, f"top {self.top} of outputs {list(source.stream.dims)}; one vector "
+                                "is expected")
+        source = source.seen_as((source.stream.channels,), node)
+        source = replace(source, order=source.order)
+        ranking(self.draft, source, chain, self.top)

@@ -5,7 +5,8 @@ import onnx
 from .evaluate import PRODUCTS, attributes, is_qonnx
 from .read import STANDARD_DOMAINS, printable
 
-__all__ = ["ELEMENTWISE", "LAST", "PRODUCTS", "QUANTIZERS", "RESHAPES", "blocked", "is_monotone"]
+__all__ = ["ELEMENTWISE", "JOINTS", "LAST", "PRODUCTS", "QUANTIZERS", "RESHAPES", "blocked",
+           "is_monotone"]
 
 # Every element of the output depends on the same element of the input.
 ELEMENTWISE = frozenset("""
@@ -20,12 +21,15 @@ RESHAPES = frozenset(["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"]
 # Give values on a grid.
 QUANTIZERS = frozenset(["Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold",
                         "QuantizeLinear", "Sign", "Round", "Floor", "Ceil"])
+# What chains lead from and to.
+JOINTS = frozenset([*PRODUCTS, "Conv", "MaxPool", "AveragePool", "GlobalMaxPool",
+                    "GlobalAveragePool", "Resize", "Upsample", "Concat", "Split", "Slice", "Pad"])
 # Behind the last layer, on the host.
 LAST = frozenset(["Softmax", "LogSoftmax", "TopK", "ArgMax"])
 # Only of what is known when the model is read: weights, and shapes.
 STATIC = frozenset("""
-    Constant Shape Size Gather Concat Slice Split Range ConstantOfShape Expand ReduceProd ReduceMax
-    ReduceMin ReduceSum ReduceMean Mod
+    Constant Shape Size Gather Range ConstantOfShape Expand ReduceProd ReduceMax ReduceMin ReduceSum
+    ReduceMean Mod
 """.split())
 
 # Rise or fall with their first input, whatever the others are. Of Sigmoid, Tanh and their like
@@ -39,10 +43,10 @@ _MONOTONE = frozenset("""
 
 # What would help, by operator.
 _REMEDIES = {
-    "Conv": "convolutions are not built yet; only fully connected layers are",
-    "MaxPool": "pooling is not built yet; only fully connected layers are",
-    "AveragePool": "pooling is not built yet; only fully connected layers are",
-    "GlobalAveragePool": "pooling is not built yet; only fully connected layers are",
+    "ConvTranspose": "write it as Resize (nearest) and Conv",
+    "LpPool": "write it as MaxPool or AveragePool",
+    "ConvInteger": "write it as Conv of DequantizeLinear outputs (QCDQ)",
+    "QLinearConv": "write it as Conv of DequantizeLinear outputs (QCDQ)",
     "MatMulInteger": "write it as MatMul of DequantizeLinear outputs (QCDQ)",
     "QLinearMatMul": "write it as MatMul of DequantizeLinear outputs (QCDQ)",
 }
@@ -68,7 +72,7 @@ def blocked(node: onnx.NodeProto, *, static: bool) -> str | None:
     if not is_qonnx(node) and node.domain not in STANDARD_DOMAINS:
         return (f"operator {op} of domain {printable(node.domain)} is unknown; standard ONNX and "
                 "the QONNX operators are expected")
-    known = ELEMENTWISE | RESHAPES | LAST | STATIC | set(PRODUCTS)
+    known = ELEMENTWISE | RESHAPES | LAST | STATIC | JOINTS
     if node.op_type not in known:
         remedy = _REMEDIES.get(node.op_type, "express it by operators that are, or take it out of "
                                              "the model and compute it on the host")

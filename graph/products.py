@@ -1,8 +1,9 @@
-"""Products: MatMul and Gemm as ``y = scale * (codes @ x) + bias``, with integer codes.
+"""Products: MatMul, Gemm and Conv as ``y = scale * (codes @ x) + bias``, with integer codes.
 
 The codes are those of the weights' quantizer, or, for plain floats, of the grid they lie on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
@@ -16,7 +17,8 @@ from .constants import Folded, Grid, Problem
 from .evaluate import attributes
 from .read import printable
 
-__all__ = ["Product", "accumulator_limits", "product_of", "weight_shape"]
+__all__ = ["Product", "accumulator_limits", "accumulator_shape", "kernels_of", "product_of",
+           "weight_shape"]
 
 MAX_WEIGHT = 2 ** 15                     # of a code's magnitude
 MAX_GUESSED = 2 ** 8                     # the same where the grid is found from the floats
@@ -68,22 +70,42 @@ def product_of(node: onnx.NodeProto, folded: Folded) -> Product:
     options = attributes(node)
     name = node.input[1 if first else 0]
     flip = options.get("transB" if first else "transA", 0)
-    if name in folded.grids:
-        known = folded.grids[name]
-        grid = Grid(*(_matrix(node, part, first, flip) for part in (known.codes, known.scale)))
-    else:
-        grid = _found(node, _matrix(node, folded.constants[name], first, flip), name)
+    grid = _grid_of(node, name, folded, lambda part: _matrix(node, part, first, flip))
     _check_vector(node, dynamic[0], first and not options.get("transA", 0), grid.codes.shape[1],
                   folded)
-    scale = grid.scale[:, 0]
+    return Product(grid.codes, grid.scale[:, 0] * options.get("alpha", 1.0),
+                   _bias(node, first, len(grid.codes), folded))
+
+
+def kernels_of(node: onnx.NodeProto, folded: Folded) -> Product:
+    """Read the kernels of a Conv: codes (M, C/group * kernel), as they lie in the file."""
+    dynamic = folded.dynamic_inputs(node)
+    if dynamic != [node.input[0]]:
+        raise Problem(node, f"{len(dynamic)} of its inputs depend on the model's input; a product "
+                            "with constant weights is expected")
+    name = node.input[1]
+    grid = _grid_of(node, name, folded, lambda part: part.reshape(len(part), -1))
+    bias = np.zeros(len(grid.codes))
+    if len(node.input) > 2 and node.input[2]:
+        bias = folded.constants[node.input[2]].astype(np.float64)
+    return Product(grid.codes, grid.scale[:, 0], bias)
+
+
+def _grid_of(node: onnx.NodeProto, name: str, folded: Folded,
+             arrange: Callable[[np.ndarray], np.ndarray]) -> Grid:
+    """Return codes and scales of weights, arranged as rows of one scale each."""
+    if name in folded.grids:
+        known = folded.grids[name]
+        grid = Grid(arrange(known.codes), arrange(known.scale))
+    else:
+        grid = _found(node, arrange(folded.constants[name]), name)
     if (grid.scale != grid.scale[:, :1]).any():
         raise Problem(node, f"the scale of weights {printable(name)} differs along the inputs; one "
                             "scale, or one an output, is expected")
     if np.abs(grid.codes).max(initial=0) > MAX_WEIGHT:
         raise Problem(node, f"weights reach {np.abs(grid.codes).max()}; at most {MAX_WEIGHT} is "
                             "expected")
-    return Product(grid.codes, scale * options.get("alpha", 1.0),
-                   _bias(node, first, len(grid.codes), folded))
+    return grid
 
 
 def _matrix(node: onnx.NodeProto, part: np.ndarray, first: bool, flip: int) -> np.ndarray:

@@ -5,8 +5,7 @@ the same for all. Where every output has a function of its own, thresholds turn 
 the rank of its output among all that can occur.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -15,29 +14,24 @@ from quinnoa.rtl.shapes import shape_for
 
 from .chains import Chain, check_elementwise, order_of
 from .constants import Folded, Problem
+from .draft import Draft
 from .evaluate import attributes
-from .layers import Layer, Stream, Threshold, TopK
+from .layers import Stream, Threshold, TopK
 from .operators import LAST, RESHAPES
 from .segment import Segment
+from .source import Source
 from .steps import MAX_TABLE, thresholds_of
-
-if TYPE_CHECKING:
-    from .lower import Source
 
 __all__ = ["MAX_RANKS", "ranking"]
 
 MAX_RANKS = 4096
 
-Fate = tuple[list[onnx.NodeProto], str, str]
-
-
-def ranking(source: "Source", chain: Chain, folded: Folded, k: int, stream: Stream,
-            name: Callable[[str], str]) -> tuple[list[Layer], list[Fate]]:
-    """Return the layers that give the ``k`` greatest outputs' indices, and the nodes' fates.
+def ranking(draft: Draft, source: Source, chain: Chain, k: int) -> None:
+    """Lay the layers that give the ``k`` greatest outputs' indices.
 
     Raises ``Problem`` where the order of the outputs is not that of integers.
     """
-    elements = len(source.order)
+    folded, elements = draft.folded, len(source.order)
     node = chain.nodes[-1] if chain.nodes else folded.nodes[-1]
     if k > elements:
         raise Problem(node, f"top {k} of {elements} outputs; at most {elements} is expected")
@@ -47,15 +41,14 @@ def ranking(source: "Source", chain: Chain, folded: Folded, k: int, stream: Stre
         raise Problem(node, "outputs in another order than the layer's; top K needs the same")
     for each in last.nodes:
         _check_last(each, k, elements, folded)
-    layers: list[Layer] = []
-    fates: list[Fate] = [(last.nodes, name("topk"), "dropped: it keeps the order, or is the top K")]
+    draft.became(last.nodes, draft.name("topk"), "dropped: it keeps the order, or is the top K")
     a = _reachable(source, node)
     segment = Segment(folded, front.nodes, front.source, front.target)
     values = segment(source.encoding.values(a, segment.dtype))
     if np.isnan(values).any():
         raise Problem(node, "it gives NaN for some of the accumulators; top K needs numbers")
     if _alike_and_rising(source, segment):
-        fates.append((front.nodes, "nothing", "one rising function for all: it keeps the order"))
+        draft.became(front.nodes, "nothing", "one rising function for all: it keeps the order")
     else:
         ranks = np.unique(values)
         if len(ranks) > MAX_RANKS:
@@ -69,14 +62,11 @@ def ranking(source: "Source", chain: Chain, folded: Folded, k: int, stream: Stre
             return np.searchsorted(ranks, segment(source.encoding.values(a, segment.dtype)))
 
         thresholds = thresholds_of(rank, source.low, source.high, shape_for(0, len(ranks) - 1))
-        o = Stream(stream.dims, thresholds.shape)
-        layers.append(Threshold(name("threshold"), stream, o, thresholds=thresholds,
-                                source="ranks of the outputs"))
-        fates.append((front.nodes, layers[0].name, "ranks of the outputs"))
-        stream = o
-    layers.append(TopK(name("topk"), stream, Stream((k,), shape_for(0, elements - 1)), k=k,
-                       source=f"top {k}"))
-    return layers, fates
+        o = Stream(source.stream.dims, thresholds.shape)
+        name = draft.lay(Threshold, [source], o, "ranks of the outputs", thresholds=thresholds)
+        draft.became(front.nodes, name, "ranks of the outputs")
+        source = replace(source, layer=name, stream=o)
+    draft.lay(TopK, [source], Stream((k,), shape_for(0, elements - 1)), f"top {k}", k=k)
 
 
 def _split(chain: Chain) -> tuple[Chain, Chain]:
@@ -106,7 +96,7 @@ def _check_last(node: onnx.NodeProto, k: int, elements: int, folded: Folded) -> 
                                 f"one of {elements} outputs is expected")
 
 
-def _reachable(source: "Source", node: onnx.NodeProto) -> np.ndarray:
+def _reachable(source: Source, node: onnx.NodeProto) -> np.ndarray:
     """Return all integers that occur, (values, elements); shorter columns repeat their last."""
     count = int(((source.high - source.low) // source.stride).max()) + 1
     if count * len(source.low) > MAX_TABLE:
@@ -116,7 +106,7 @@ def _reachable(source: "Source", node: onnx.NodeProto) -> np.ndarray:
     return np.minimum(a, source.high)
 
 
-def _alike_and_rising(source: "Source", segment: Segment) -> bool:
+def _alike_and_rising(source: Source, segment: Segment) -> bool:
     """Tell whether all outputs are one function that rises with every step of the integers."""
     step = source.stride if len({*(source.low % source.stride).tolist()}) == 1 else 1
     a = np.arange(source.low.min(), source.high.max() + 1, step)

@@ -259,19 +259,30 @@ def residual_branch(folder):
     model = mlp((8, 6, 6, 4), w_bits=2, a_bits=2)
     insert(model, "Quant_4", helper.make_node("Add", ["Quant_2_out", "BatchNormalization_1_out"],
                                               ["sum"], "Join"))
-    return compiling(folder, model, "branch")
+    return compiling(folder, model, "Join", "scales", "quantizer")
 
 
 @kind
-def grouped_convolution(folder):
+def convolution_of_plain_weights(folder):
     quant = dict(domain=QONNX, signed=1, narrow=1, rounding_mode="ROUND")
     nodes = [helper.make_node("Quant", ["x", "one", "zero", "bits"], ["q"], "Inputs", **quant),
-             helper.make_node("Quant", ["w", "one", "zero", "bits"], ["qw"], "Weights", **quant),
-             helper.make_node("Conv", ["q", "qw"], ["y"], "Grouped", group=2)]
+             helper.make_node("Conv", ["q", "w"], ["y"], "Plain", group=2)]
+    weights = np.random.default_rng(0).normal(0, 1, (64, 32, 3, 3))
     constants = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in
-                 (("one", 1.0), ("zero", 0.0), ("bits", 3.0), ("w", np.ones((64, 32, 3, 3))))]
+                 (("one", 1.0), ("zero", 0.0), ("bits", 3.0), ("w", weights))]
     model = plain(nodes, constants, i_dims=(1, 64, 8, 8), o_dims=(1, 64, 6, 6))
-    return compiling(folder, model, "Grouped", "Conv")
+    return compiling(folder, model, "Plain", "Conv", "quantize")
+
+
+@kind
+def transposed_convolution(folder):
+    quant = dict(domain=QONNX, signed=1, narrow=1, rounding_mode="ROUND")
+    nodes = [helper.make_node("Quant", ["x", "one", "zero", "bits"], ["q"], "Inputs", **quant),
+             helper.make_node("ConvTranspose", ["q", "w"], ["y"], "Widen")]
+    constants = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in
+                 (("one", 1.0), ("zero", 0.0), ("bits", 3.0), ("w", np.ones((4, 4, 3, 3))))]
+    model = plain(nodes, constants, i_dims=(1, 4, 8, 8), o_dims=(1, 4, 10, 10))
+    return compiling(folder, model, "Widen", "ConvTranspose", "Resize")
 
 
 def branch(name, source):

@@ -47,7 +47,7 @@ def test_all_nodes_that_block_are_told_at_once():
     def chain(g, x):
         x = g.node("CumSum", x, g.constant(1, np.int64))
         x = g.node("Magic", x, domain="com.example")
-        x = g.node("Conv", x, x)
+        x = g.node("ConvTranspose", x, x)
         return g.node("Dropout_", x, domain="ai.onnx")
 
     assert refusal(network(chain)) == (
@@ -55,8 +55,8 @@ def test_all_nodes_that_block_are_told_at_once():
         f"  node CumSum_0 (CumSum): operator CumSum is not supported; {HELP}\n"
         "  node Magic_0 (Magic): operator Magic of domain com.example is unknown; standard ONNX "
         "and the QONNX operators are expected\n"
-        "  node Conv_0 (Conv): operator Conv is not supported; convolutions are not built yet; "
-        "only fully connected layers are\n"
+        "  node ConvTranspose_0 (ConvTranspose): operator ConvTranspose is not supported; write "
+        "it as Resize (nearest) and Conv\n"
         f"  node Dropout__0 (Dropout_): operator Dropout_ is not supported; {HELP}")
 
 
@@ -88,12 +88,16 @@ REFUSALS = {
             "behind it")),
     "two products of activations": (
         lambda g, x: g.node("MatMul", g.node("Transpose", g.quant(x, 0.5, 3)), x),
-        one("MatMul_1 (MatMul): 2 of its inputs depend on the model's input; a product with "
-            "constant weights is expected")),
-    "a branch": (
-        lambda g, x: g.node("Add", g.quant(x, 0.5, 3), g.node("MatMul", x, WEIGHTS)),
-        one("MatMul_1 (MatMul): it stands in one of several branches; networks that branch are "
-            "not built yet, only chains of fully connected layers")),
+        "model: 2 nodes cannot be built:\n"
+        "  node MatMul_1 (MatMul): 2 of its inputs depend on the model's input; a product with "
+        "constant weights is expected\n"
+        "  node MatMul_2 (MatMul): a tensor of dims [6, 6] times a matrix for 6 inputs; one vector "
+        "a sample is expected: flatten it first"),
+    "branches multiplied": (
+        lambda g, x: g.quant(g.node("Mul", g.quant(x, 0.5, 3), g.node("MatMul", x, WEIGHTS)),
+                             0.5, 3),
+        one("Mul_0 (Mul): it joins branches that are not of one layer; of such, only Add and "
+            "Concat can be built")),
     "Softmax between layers": (
         lambda g, x: g.quant(g.node("Softmax", x), 0.125, 3),
         one("Softmax_0 (Softmax): it stands in front of a layer; behind the last one is "
