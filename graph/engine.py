@@ -31,7 +31,7 @@ def _library() -> ctypes.CDLL:
             ("go", ctypes.c_int, [pointer, number, pointer, pointer, pointer]),
             ("first_in", number, [pointer]),
             ("taken", number, [pointer, number]),
-            ("most", number, [pointer, number]),
+            ("most", number, [pointer, number, number]),
             ("probe", number, [pointer, number, number, ctypes.POINTER(pointer)])):
         function = getattr(library, f"timing_{name}")
         function.restype, function.argtypes = result, arguments
@@ -52,7 +52,7 @@ class Program:
         takes: list[list[tuple[int, np.ndarray]]] = [[] for _ in flow.processes]
         gives: list[list[tuple[int, np.ndarray]]] = [[] for _ in flow.processes]
         for edge, (giver, taker), beats in zip(flow.edges, flow.ends, flow.beats, strict=True):
-            room = latency = 0
+            room, latency = -1, 0           # the host waits for nothing
             if edge.source is not None and giver is not None:
                 schedule = flow.schedules[edge.source]
                 room, latency = schedule.room, schedule.latency
@@ -135,6 +135,8 @@ class Simulation:
         Depth of the FIFO in every edge; 0 for none, ``ENDLESS`` for one that never fills.
     pace : int
         Cycles a frame at which the input offers: the beats of frame n not before ``n * pace``.
+    fifo_delay : int, optional
+        Cycles from a beat's way into a FIFO to its offer; those of ``FIFO`` by default.
     probes : sequence of int
         Edges of which every transfer is kept.
 
@@ -147,14 +149,15 @@ class Simulation:
     """
 
     def __init__(self, program: Program, depths: Sequence[int], *, pace: int = 0,
-                 probes: Sequence[int] = ()) -> None:
+                 fifo_delay: int | None = None, probes: Sequence[int] = ()) -> None:
         self._library, self._program = _library(), program
         flow = program.flow
         links = program.links.copy()
         links[list(probes), 6] = 1
         spare = len(links) - len(depths)
         full = np.array([*depths, *[0] * spare], np.int64)
-        latencies = np.array([fifo_latency(depth) for depth in full.tolist()], np.int64)
+        latencies = np.array([fifo_latency(depth) if fifo_delay is None else fifo_delay
+                              for depth in full.tolist()], np.int64)
         pointers = (ctypes.c_void_p * len(program.events))(
             *(events.ctypes.data for events in program.events))
         self._handle = self._library.timing_new(
@@ -206,7 +209,17 @@ class Simulation:
     @property
     def occupancy(self) -> list[int]:
         """Beats that the FIFO of every edge held at the most."""
-        return [int(self._library.timing_most(self._handle, k))
+        return self._most(0)
+
+    def outstanding(self, after: int) -> list[int]:
+        """Return for endless FIFOs the most beats between the step that gives and the transfer.
+
+        A beat counts up to the cycle ``after`` that of its transfer: 0 or 1.
+        """
+        return self._most(after)
+
+    def _most(self, meter: int) -> list[int]:
+        return [int(self._library.timing_most(self._handle, k, meter))
                 for k in range(len(self._program.flow.edges))]
 
     def _probe(self, edge: int, which: int) -> list[int]:

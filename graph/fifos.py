@@ -1,95 +1,136 @@
 """FIFO depths: the smallest with which a graph of units runs at its bound."""
 
 from collections.abc import Sequence
-from math import ceil
 
-from .engine import ENDLESS
-from .steady import Timer, Timing
+from .engine import ENDLESS, Simulation
+from .steady import Plain, Timer, Timing, first_latency
 from .timing import Flow
 
 __all__ = ["size_fifos"]
 
+# Events that the search may simulate, some seconds. What it has not come to then stays ample.
+EFFORT = 400_000_000
+# Frames of a trial, about.
+FRAMES = 6
 
-def size_fifos(flow: Flow, widths: Sequence[int]) -> tuple[list[int], Timing]:
+
+def size_fifos(flow: Flow, widths: Sequence[int], *,
+               effort: int = EFFORT) -> tuple[list[int], Timing]:
     """Return the least depth of the FIFO in every edge, and the timing with them.
 
-    First all are endless: then nothing ever waits for room, the graph is as fast as it can be and
-    a first frame as early, and what the FIFOs hold is ample. Then each in turn, the largest first,
-    is made as small as those cycles and that latency allow. In a marked graph a larger FIFO never
-    delays anything, so one that may be small may be larger: bisection finds each one's least, and
-    groups of them go at one trial.
+    From depths that are proven to be ample each is made as small in turn, the largest first, as
+    the cycles a frame and the latency of a first frame allow. In a marked graph a larger FIFO never
+    delays anything: so bisection finds each one's least, and groups of them go at one trial.
 
     Parameters
     ----------
     flow : Flow
     widths : sequence of int
         Bits of a beat of every edge.
+    effort : int
+        Events that the search may simulate. It ends before, at the smallest depths, for all but the
+        largest graphs.
     """
     timer = Timer(flow)
-    inner = [k for k, edge in enumerate(flow.edges)
-             if edge.source is not None and edge.target is not None]
-    depths = [0] * len(flow.edges)
-    ample, cycles, latency = _ample(timer, inner)
-    if timer.reaches(depths, cycles, latency):
-        return depths, timer.timing(depths)
-    for k in inner:
-        depths[k] = ample[k]
-    order = sorted(inner, key=lambda k: (-ample[k] * widths[k], k))
-    for k in _needed(timer, depths, order, cycles, latency):
-        depths[k] = _least(timer, depths, k, cycles, latency)
-    return depths, timer.timing(depths)
+    depths, cycles, latency = _ample(timer)
+    if not any(depths):
+        return depths, timer.timing(depths, cycles)
+    search = _Search(timer, cycles, effort)
+    order = [k for k, depth in enumerate(depths) if depth]
+    order.sort(key=lambda k: (-depths[k] * widths[k], k))
+    needed = search.needed(depths, order, latency)
+    # A FIFO that went has taken its own latency with it.
+    latency = timer.timing(depths, cycles).latency
+    for k in needed:
+        search.shrink(depths, k, latency)
+    return depths, timer.timing(depths, cycles)
 
 
-def _ample(timer: Timer, inner: Sequence[int]) -> tuple[list[int], int, int]:
-    """Return depths that never hold anything up; cycles a frame and latency with them."""
-    flow = timer.flow
-    endless = [0] * len(flow.edges)
-    for k in inner:
-        endless[k] = ENDLESS
-    first = timer.start(endless)
-    first.go(1)
-    latency = int(first.o_ends[0]) - first.first_in
-    cycles = flow.bound
-    while True:
-        run = timer.start(endless, pace=cycles)
-        run.go(4 + ceil(latency / cycles))
-        # A unit that waits for itself can be slower than its steps.
-        slowest = int((run.ends[-1] - run.ends[-2]).max())
-        if slowest <= cycles:
-            break
-        cycles = slowest
-    # 1 is no depth of a FIFO.
-    return [max(2, most) if most else 0 for most in run.occupancy], cycles, latency
+def _ample(timer: Timer) -> tuple[list[int], int, int]:
+    """Return depths that are ample; the cycles a frame and the latency that they allow.
 
+    First every edge has a FIFO that never fills and takes no time: nothing waits for room, the
+    graph is as fast as can be. There, an edge needs no FIFO if the unit's own room would have done,
 
-def _needed(timer: Timer, depths: list[int], order: list[int], cycles: int,
-            latency: int) -> list[int]:
-    """Take away every FIFO that can go, in order; return those that cannot.
+        S[m] >= X[m - room] + 1    of the steps S that give and the transfers X.
 
-    Half of them at a trial, and of halves that cannot go the halves.
+    Then only the other edges have one, that takes its time. A depth is ample if the cycles found
+    there are a schedule with it: a marked graph on its own is never later than any. The beats that
+    a FIFO holds come in by max(S[m] + latency, X[m - depth] + 1), which is early enough if
+
+        S[m] >= X[m - room - depth] + 2.
     """
-    if not order:
-        return []
-    trial = list(depths)
-    for k in order:
-        trial[k] = 0
-    if trial == depths or timer.reaches(trial, cycles, latency):
-        depths[:] = trial
-        return []
-    if len(order) == 1:
-        return order
-    half = len(order) // 2
-    return [*_needed(timer, depths, order[:half], cycles, latency),
-            *_needed(timer, depths, order[half:], cycles, latency)]
+    edges = timer.flow.edges
+    endless = [0 if edge.source is None or edge.target is None else ENDLESS for edge in edges]
+    cycles, run = _fastest(timer, endless)
+    wanted = [depth if beats > room else 0 for depth, beats, room in
+              zip(endless, run.outstanding(0), _rooms(timer.flow), strict=True)]
+    run = timer.settle(wanted, cycles)
+    if run is None:
+        wanted, run = endless, timer.settle(endless, cycles)
+        assert run is not None
+    depths = [0 if not depth or now <= room else max(2, after - room)
+              for depth, now, after, room in zip(wanted, run.outstanding(0), run.outstanding(1),
+                                                 _rooms(timer.flow), strict=True)]
+    return depths, cycles, first_latency(run)
 
 
-def _least(timer: Timer, depths: list[int], k: int, cycles: int, latency: int) -> int:
-    """Return the least depth of one FIFO, all others as they are; 0 is known to be too small."""
-    low, high = 2, depths[k]
-    while low < high:
-        middle = (low + high) // 2
-        if timer.reaches([*depths[:k], middle, *depths[k + 1:]], cycles, latency):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+def _rooms(flow: Flow) -> list[int]:
+    """Return the room of the unit behind every edge."""
+    return [0 if edge.source is None else flow.schedules[edge.source].room for edge in flow.edges]
+
+
+def _fastest(timer: Timer, depths: list[int]) -> tuple[int, Simulation | Plain]:
+    """Return the cycles a frame with FIFOs that never hold anything up, and a run at that pace."""
+    cycles = timer.flow.bound
+    while (run := timer.settle(depths, cycles, fifo_delay=0)) is None:
+        # A unit that waits for itself is slower than its steps.
+        slow = timer.start(depths, pace=cycles, fifo_delay=0)
+        slow.go(FRAMES)
+        cycles = max(cycles + 1, int((slow.ends[-1] - slow.ends[-2]).max()))
+    return cycles, run
+
+
+class _Search:
+    """The search for smaller depths that do as well, as long as its effort lasts."""
+
+    def __init__(self, timer: Timer, cycles: int, effort: int) -> None:
+        self._timer, self._cycles = timer, cycles
+        self._trials = max(1, effort // (FRAMES * timer.events))
+
+    def _do(self, depths: Sequence[int], latency: int) -> bool:
+        """Tell whether depths do; never, once no effort is left."""
+        if not self._trials:
+            return False
+        self._trials -= 1
+        return self._timer.settle(depths, self._cycles, latency) is not None
+
+    def needed(self, depths: list[int], order: list[int], latency: int) -> list[int]:
+        """Take away every FIFO that can go, in order; return those that cannot.
+
+        All of them at a trial, or else one half and then the other.
+        """
+        if not order:
+            return []
+        trial = list(depths)
+        for k in order:
+            trial[k] = 0
+        if self._do(trial, latency):
+            depths[:] = trial
+            return []
+        if len(order) == 1:
+            return order
+        half = len(order) // 2
+        return [*self.needed(depths, order[:half], latency),
+                *self.needed(depths, order[half:], latency)]
+
+    def shrink(self, depths: list[int], k: int, latency: int) -> None:
+        """Find the least depth of one FIFO, all others as they are; without one it does not do."""
+        low, high = 2, depths[k]
+        while low < high:
+            middle = (low + high) // 2
+            if self._do([*depths[:k], middle, *depths[k + 1:]], latency):
+                high = middle
+            else:
+                low = middle + 1
+        depths[k] = low

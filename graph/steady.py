@@ -12,7 +12,7 @@ from quinnoa.native import has_compiler
 from .engine import ENDLESS, MOST_FRAMES, Program, Simulation
 from .timing import Flow, Run, simulate
 
-__all__ = ["Timer", "Timing"]
+__all__ = ["Plain", "Timer", "Timing", "first_latency"]
 
 # Above so many events a frame native code repays the start of the compiler.
 SMALL = 3000
@@ -42,13 +42,13 @@ class Timing:
     occupancy: tuple[int, ...] = ()
 
 
-class _Plain:
+class Plain:
     """What ``Simulation`` is, by the definition: small graphs need no compiler."""
 
-    def __init__(self, flow: Flow, depths: Sequence[int], pace: int) -> None:
+    def __init__(self, flow: Flow, depths: Sequence[int], **options: int) -> None:
         # What never fills holds all there is.
         most = MOST_FRAMES * max(flow.beats)
-        self._flow, self._pace = flow, pace
+        self._flow, self._options = flow, options
         self._depths = [most if depth == ENDLESS else depth for depth in depths]
         self._run: Run | None = None
         self._done = self._frames = 0
@@ -57,7 +57,7 @@ class _Plain:
         """Go on until so many frames are done."""
         if frames > self._done:
             self._done = max(frames, 2 * self._done, 4)
-            self._run = simulate(self._flow, self._depths, self._done, pace=self._pace)
+            self._run = simulate(self._flow, self._depths, self._done, **self._options)
         self._frames = frames
 
     def __getattr__(self, name: str):
@@ -76,59 +76,72 @@ class Timer:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self._program = None
-        events = 2 * sum(flow.beats)
-        if events > SMALL and has_compiler():
+        if self.events > SMALL and has_compiler():
             self._program = Program(flow)
 
-    def start(self, depths: Sequence[int], *, pace: int = 0) -> "Simulation | _Plain":
-        """Return a simulation at its start."""
+    def start(self, depths: Sequence[int], **options: int) -> Simulation | Plain:
+        """Return a simulation at its start; ``options`` are those of ``Simulation``."""
         if self._program is None:
-            return _Plain(self.flow, depths, pace)
-        return Simulation(self._program, depths, pace=pace)
+            return Plain(self.flow, depths, **options)
+        return Simulation(self._program, depths, **options)
+
+    @property
+    def events(self) -> int:
+        """Events of a frame, about."""
+        return 2 * sum(self.flow.beats)
 
     def memory(self, depths: Sequence[int]) -> int:
         """Return how many frames back anything in the graph can depend on."""
-        held = [(self.flow.schedules[edge.source].room if edge.source is not None else 0)
-                + (depth if depth != ENDLESS else 0)
-                for edge, depth in zip(self.flow.edges, depths, strict=True)]
-        return 1 + max(ceil(beats / frame) for beats, frame in
-                       zip(held, self.flow.beats, strict=True))
+        back = [(self.flow.schedules[edge.source].room if edge.source is not None else 0)
+                + max(depth, 0) for edge, depth in zip(self.flow.edges, depths, strict=True)]
+        frames = [ceil(beats / frame) for beats, frame in zip(back, self.flow.beats, strict=True)]
+        for unit, process in self.flow.processes:
+            for wait in process.waits:
+                other = self.flow.schedules[unit].processes[wait.process]
+                frames.append(ceil(-int(wait.counts.min()) / other.period))
+        return min(max(1, *frames), MOST_FRAMES // 2)
 
-    def reaches(self, depths: Sequence[int], cycles: int, latency: int) -> bool:
-        """Tell whether frames go through every ``cycles`` cycles, the first within ``latency``.
+    def settle(self, depths: Sequence[int], cycles: int, latency: int | None = None,
+               **options: int) -> Simulation | Plain | None:
+        """Run until frames go through every ``cycles`` cycles; None if they never do.
 
         ``cycles`` must be no less than the bound. The input offers a frame every ``cycles`` cycles:
-        what keeps up with that, is as fast when the input always offers.
+        what keeps up with that is as fast when the input always offers. The first frame must go
+        through within ``latency``.
         """
-        run, memory, late = self.start(depths, pace=cycles), self.memory(depths), 0
+        run, memory, late = self.start(depths, pace=cycles, **options), self.memory(depths), 0
         for frames in range(1, MOST_FRAMES + 1):
             try:
                 run.go(frames)
             except QuinnoaError:
-                return False
+                return None
             if frames == 1:
-                if run.o_ends[0] - run.first_in > latency:
-                    return False
+                if latency is not None and first_latency(run) > latency:
+                    return None
                 continue
             if _period(run.ends, run.marks, memory, 1) == cycles:
-                return True
+                return run
             # A frame can be late while the first ones fill the graph, but not again and again.
             late = late + 1 if run.o_ends[-1] - run.o_ends[-2] > cycles else 0
             if late == PATIENCE:
-                return False
-        return False
+                return None
+        return None
 
-    def timing(self, depths: Sequence[int]) -> Timing:
-        """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still."""
-        first = self.start(depths)
-        first.go(1)
-        latency = int(first.o_ends[0]) - first.first_in
-        cycles = self.flow.bound
-        if not self.reaches(depths, cycles, latency):
-            cycles = self._settled(depths)
-        run = self.start(depths, pace=cycles)
-        run.go(2 + ceil(latency / cycles))
-        return Timing(cycles, latency, tuple(steps / cycles for steps in self.flow.steps),
+    def timing(self, depths: Sequence[int], cycles: int | None = None) -> Timing:
+        """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still.
+
+        With ``cycles``, which ``settle`` has found, only the first frame is run.
+        """
+        run = self.start(depths, pace=self.flow.bound)
+        run.go(1)
+        if cycles is None:
+            cycles = self.flow.bound
+            settled = self.settle(depths, cycles)
+            if settled is None:
+                cycles = self._settled(depths)
+            else:
+                run = settled
+        return Timing(cycles, first_latency(run), tuple(n / cycles for n in self.flow.steps),
                       tuple(run.occupancy))
 
     def _settled(self, depths: Sequence[int]) -> int:
@@ -143,12 +156,17 @@ class Timer:
         return ceil((half[-1] - half[0]) / (len(half) - 1))
 
 
+def first_latency(run: Simulation | Plain) -> int:
+    """Return the cycles from the first beat in to the last beat out of the first frame."""
+    return int(run.o_ends[0]) - run.first_in
+
+
 def _period(ends: np.ndarray, marks: np.ndarray, memory: int, turns: int) -> int:
     """Return the cycles after which ``turns`` frames repeat, certainly; 0 if they do not yet.
 
     The last ``memory`` frames must be alike to those so many before them, all shifted alike.
     """
-    if len(ends) < memory + turns + 1:
+    if len(ends) < memory + turns + 1:      # the first frame begins in its own way
         return 0
     if not np.array_equal(marks[-memory:], marks[-memory - turns:-turns]):
         return 0

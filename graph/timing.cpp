@@ -34,6 +34,21 @@ struct Ring {
     }
 };
 
+// The most beats between two places at once: how many entered, shifted by `shift`, in the cycle in
+// which a beat left or before.
+struct Meter {
+    i64 shift = 0, in = 0, out = 0, most = 0;
+
+    void go(Ring &entered, i64 enters, Ring &left, i64 leaves) {
+        while (in < enters && out < leaves) {
+            if (entered[in] <= left[out] + shift)
+                most = std::max(most, ++in - out);
+            else
+                out++;
+        }
+    }
+};
+
 struct Link {
     i64 room, latency, depth, fifo_latency;
     int giver, taker;                       // -1: the network's end
@@ -42,16 +57,15 @@ struct Link {
     Ring offered, entered, held, left;      // held, left: behind the FIFO only
     i64 limit = 0, pace = 0, frame = 1;     // at the network's ends
     std::vector<i64> *probe = nullptr, *entry_probe = nullptr;
-    i64 seen_in = 0, seen_out = 0, most = 0;    // occupancy of the FIFO
+    // Beats in the FIFO; where it never fills, beats between a step that gives one and its
+    // transfer, and the same a cycle after that.
+    Meter meters[2];
 
     void measure() {
-        while (seen_in < enters && seen_out < takes) {
-            if (entered[seen_in] <= left[seen_out])
-                most = std::max(most, ++seen_in - seen_out);
-            else
-                seen_out++;
-        }
+        for (Meter &meter : meters) meter.go(entered, enters, left, takes);
     }
+    i64 oldest_in() const { return std::min(meters[0].in, meters[1].in); }
+    i64 oldest_out() const { return std::min(meters[0].out, meters[1].out); }
 
     // Let into the FIFO what is known to enter it.
     void pump() {
@@ -59,7 +73,7 @@ struct Link {
             i64 cycle = offered[enters];
             if (enters) cycle = std::max(cycle, entered[enters - 1] + 1);
             if (enters >= depth) cycle = std::max(cycle, left[enters - depth] + 1);
-            entered.reserve(std::min(enters - room - 1, seen_in), enters);
+            entered.reserve(std::min(enters - std::min(room, enters) - 1, oldest_in()), enters);
             entered[enters] = cycle;
             held.reserve(takes, enters);
             held[enters++] = cycle + fifo_latency;
@@ -86,7 +100,7 @@ struct Link {
             enters = takes;
             if (entry_probe) entry_probe->push_back(cycle);
         } else {
-            left.reserve(std::min(seen_out, takes - (depth == ENDLESS ? 0 : depth) - 1), takes);
+            left.reserve(std::min(oldest_out(), takes - (depth == ENDLESS ? 0 : depth) - 1), takes);
             left[takes++] = cycle;
             measure();
             pump();
@@ -245,6 +259,10 @@ void *timing_new(i64 n_links, const i64 *links, const i64 *depths, const i64 *la
         link.takes = -row[4], link.frame = row[5], link.pace = pace;
         link.depth = depths[k] < 0 ? ENDLESS : depths[k];
         link.fifo_latency = latencies[k];
+        if (link.depth == ENDLESS) {
+            link.meters[0].shift = link.latency;
+            link.meters[1].shift = link.latency + 1;
+        }
         if (row[6]) link.probe = &s->probes[2 * k], link.entry_probe = &s->probes[2 * k + 1];
     }
     s->processes.resize(n_processes);
@@ -275,9 +293,11 @@ int timing_go(void *simulation, i64 frames, i64 *ends, uint64_t *hashes, i64 *o_
 
 i64 timing_first_in(void *s) { return static_cast<Simulation *>(s)->first_in; }
 
-// Beats taken of a link, and the most that its FIFO held.
+// Beats taken of a link, and what its meters say.
 i64 timing_taken(void *s, i64 link) { return static_cast<Simulation *>(s)->links[link].takes; }
-i64 timing_most(void *s, i64 link) { return static_cast<Simulation *>(s)->links[link].most; }
+i64 timing_most(void *s, i64 link, i64 meter) {
+    return static_cast<Simulation *>(s)->links[link].meters[meter].most;
+}
 
 // What a probed link has seen: transfers out (which 0) or in (1).
 i64 timing_probe(void *s, i64 link, i64 which, const i64 **data) {

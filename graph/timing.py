@@ -183,6 +183,8 @@ class Run:
         Cycle in which each frame's last beat leaves the network.
     occupancy : list of int
         Of every edge the beats that its FIFO held at the most.
+    offers : list of list of int
+        Of every edge the cycle of the step that gave each beat.
     """
 
     transfers: list[list[int]] = field(repr=False)
@@ -192,6 +194,21 @@ class Run:
     marks: np.ndarray
     o_ends: np.ndarray
     occupancy: list[int]
+    offers: list[list[int]] = field(repr=False)
+
+    def outstanding(self, after: int) -> list[int]:
+        """Return of every edge the most beats between the step that gives and the transfer.
+
+        A beat counts up to the cycle ``after`` that of its transfer: 0 or 1.
+        """
+        return [_most(offers, np.array(left, np.int64) + after)
+                for offers, left in zip(self.offers, self.transfers, strict=True)]
+
+
+def _most(entered: Sequence[int], left: np.ndarray) -> int:
+    """Return the most beats inside, the one that leaves in that cycle included."""
+    there = np.searchsorted(entered, left, side="right")
+    return int((there - np.arange(len(left))).max(initial=0))
 
 
 class _Link:
@@ -207,10 +224,10 @@ class _Link:
         held[m]    = entered[m] + latency of the FIFO
     """
 
-    def __init__(self, schedule: Schedule | None, depth: int) -> None:
+    def __init__(self, schedule: Schedule | None, depth: int, fifo_delay: int) -> None:
         self.room = schedule.room if schedule else 0
         self.latency = schedule.latency if schedule else 0
-        self.depth = depth
+        self.depth, self.fifo_delay = depth, fifo_delay
         self.offered: list[int] = []
         self.entered: list[int] = []
         self.left: list[int] = []
@@ -233,7 +250,7 @@ class _Link:
             if m >= self.depth:
                 cycle = max(cycle, self.left[m - self.depth] + 1)
             self.entered.append(cycle)
-            self.held.append(cycle + fifo_latency(self.depth))
+            self.held.append(cycle + self.fifo_delay)
         return len(self.entered) > before
 
 
@@ -312,7 +329,8 @@ class _Runner:
         return None if done is None else done + wait.delay
 
 
-def simulate(flow: Flow, depths: Sequence[int], frames: int, *, pace: int = 0) -> Run:
+def simulate(flow: Flow, depths: Sequence[int], frames: int, *, pace: int = 0,
+             fifo_delay: int | None = None) -> Run:
     """Run frames through the graph; return the cycle of every transfer.
 
     Parameters
@@ -323,10 +341,13 @@ def simulate(flow: Flow, depths: Sequence[int], frames: int, *, pace: int = 0) -
     frames : int
     pace : int
         Cycles a frame at which the input offers: the beats of frame n not before ``n * pace``.
+    fifo_delay : int, optional
+        Cycles from a beat's way into a FIFO to its offer; those of ``FIFO`` by default.
 
     Raises ``QuinnoaError`` where the graph comes to stand still, with the streams that do.
     """
-    links = [_Link(None if edge.source is None else flow.schedules[edge.source], depth)
+    links = [_Link(None if edge.source is None else flow.schedules[edge.source], depth,
+                   fifo_latency(depth) if fifo_delay is None else fifo_delay)
              for edge, depth in zip(flow.edges, depths, strict=True)]
     i_link = next(link for link, edge in zip(links, flow.edges, strict=True) if edge.source is None)
     i_link.offered += [n * pace for n in range(frames) for _ in range(flow.beats_in)]
@@ -361,13 +382,9 @@ def simulate(flow: Flow, depths: Sequence[int], frames: int, *, pace: int = 0) -
         np.stack([lap[:, -1] for lap in laps], axis=1),
         np.array([[hash(row.tobytes()) for row in step] for step in steps]).T,
         np.array(o_link.left[flow.beats_out - 1::flow.beats_out]),
-        [_occupancy(link) if link.depth else 0 for link in links])
-
-
-def _occupancy(link: _Link) -> int:
-    """Return the most beats held: a beat is from the cycle after it enters to that it leaves in."""
-    entered = np.searchsorted(link.entered, link.left, side="right")
-    return int((entered - np.arange(len(link.left))).max(initial=0))
+        [_most(link.entered, np.array(link.left, np.int64)) if link.depth else 0
+         for link in links],
+        [[cycle - link.latency for cycle in link.offered] for link in links])
 
 
 def stands_still(streams: list[str]) -> QuinnoaError:
