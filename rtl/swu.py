@@ -1,15 +1,14 @@
 # amaranth: UnusedElaboratable=no
 """Sliding-window unit: cuts an image into windows, in the order in which a product takes them."""
 
-import numpy as np
-from amaranth import Array, C, Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth import Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .control import count, delay, flag, shifted
 from .outlet import Outlet
-from .schedule import Process, Schedule, Wait
-from .shapes import encode, is_bipolar, shape_for
+from .ring import Place, Ring
+from .shapes import encode, is_bipolar
 from .weights import block_is_cheaper
 from .windows import Windows
 
@@ -80,15 +79,11 @@ class SWU(wiring.Component):
         self.pad_value = pad_value
         self._pad_bits = int(encode(pad_value, shape)) if any(pads) else 0
 
-        # Beats of a window, and of a frame on either side.
-        self._steps = self.windows.taps * self.cf
-        self._beats_in = self.windows.pixels * self.cf
-        self._beats_out = self.windows.count * self._steps
-        # Before window v can be read, needed[v] beats are written; the first dropped[v] are not
-        # needed any more.
-        self._needed = self.windows.needed.ravel() * self.cf
-        self._dropped = self.windows.dropped.ravel() * self.cf
-        self.depth = 1 << (self._least_depth() - 1).bit_length()
+        self.ring = Ring(
+            needed=self.windows.needed(self.windows.ends) * self.cf,
+            dropped=self.windows.dropped(self.windows.start(1)) * self.cf,
+            steps=self.windows.taps * self.cf, beats_in=self.windows.pixels * self.cf)
+        self.depth = 1 << (self.ring.least_depth - 1).bit_length()
 
         layout = data.ArrayLayout(self.shape, lanes)
         bits = Shape.cast(layout).width
@@ -101,59 +96,24 @@ class SWU(wiring.Component):
         self._outlet = Outlet(layout, latency=self._read_at)
         super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
 
-    def _least_depth(self):
-        """Return the fewest beats with which neither process slows the slower one down.
-
-        Window v begins in cycle ``v * steps`` if the reader never waits, and not before cycle
-        ``needed[v]``. Beat ``dropped[j - 1] + depth`` is the first that has to wait for windows
-        up to j - 1. From window j - 1 to v, by way of the writer if j <= v, or from beat to beat,
-        by way of the reader if v < j, it takes no longer than on the straight way if
-
-            depth >= needed[v] - dropped[j - 1] + (j - v) * steps.
-        """
-        frame = np.array([[-self._beats_in], [0]])
-        needed, dropped = ((frame + each).ravel() for each in (self._needed, self._dropped))
-        begins = np.arange(len(needed)) * self._steps
-        until = begins[1:] - dropped[:-1]                    # of j = 1, 2, ...
-        after = needed - begins                              # of v = 0, 1, ...
-        if self._beats_out >= self._beats_in:
-            slack = after[1:] + np.maximum.accumulate(until)
-        else:
-            slack = until + np.maximum.accumulate(after)[:-1]
-        return max(2, int((needed - dropped).max()), int(slack.max()))
-
     @property
     def schedule(self):
-        """Two processes, the writer and the reader.
+        """Two processes, the writer and the reader: see ``Ring``.
 
-        The writer takes a beat a step, N = H * W * CF a frame. Step n waits for the first j windows
-        to be read, with the least j for which fewer than ``depth`` of the beats up to n are still
-        needed. The reader gives a beat a step; the steps of window v wait for the first
-        ``needed[v]`` beats. Both wait for a cycle at the least: ``delay`` is 1.
+        The writer takes a beat a step, H * W * CF a frame; the reader gives one a step.
         """
-        frames, beats = np.divmod(np.arange(self._beats_in) - self.depth, self._beats_in)
-        windows = np.searchsorted(self._dropped, beats, side="right")
-        read = (frames * self.windows.count + windows) * self._steps
-        written = np.repeat(self._needed, self._steps)
-
-        def process(steps, takes, waits):
-            takes, gives = (np.broadcast_to(each, (1, steps)) for each in (takes, not takes))
-            return Process(takes, gives, (waits,))
-
-        none = np.zeros(0, bool)
-        return Schedule(none, none, self._read_at + self._outlet.latency, self._outlet.room, (
-            process(self._beats_in, True, Wait(1, read, delay=1)),
-            process(self._beats_out, False, Wait(0, written, delay=1))))
+        return self.ring.schedule(self.depth, latency=self._read_at + self._outlet.latency,
+                                  room=self._outlet.room)
 
     @property
     def ii(self):
         """Cycles a frame."""
-        return max(self._beats_in, self._beats_out)
+        return self.ring.period
 
     @property
     def latency(self):
         """Cycles from the first beat taken to the first beat offered."""
-        return int(self._needed[0]) + self._read_at + self._outlet.latency
+        return int(self.ring.needed[0]) + self._read_at + self._outlet.latency
 
     def model(self, x):
         """Cut values ``(..., H, W, C)`` into windows: ``(..., OH, OW, KH * KW * C)``."""
@@ -172,16 +132,16 @@ class SWU(wiring.Component):
         _, kx_last = count(m, "kx", kw, kx_steps)
         ky_steps = kx_steps & kx_last
         _, ky_last = count(m, "ky", kh, ky_steps)
-        ends = Signal()                                      # the last step of a window
-        m.d.comb += ends.eq(ky_steps & ky_last)
+        ends = ky_steps & ky_last                            # the last step of a window
         ox, ox_last = count(m, "ox", ow, ends)
         row_ends = ends & ox_last
         oy, oy_last = count(m, "oy", oh, row_ends)
-        first = Const(1) if self._steps == 1 else flag(m, "first", c_last & kx_last & ky_last, step)
+        last = c_last & kx_last & ky_last
+        first = flag(m, "first", Const(1) if self.ring.steps == 1 else last, step)
 
         # Which beats are there: all that decides is registers.
-        column, row = _Place(m, ox, ox_last, ends), _Place(m, oy, oy_last, row_ends)
-        space, ahead = self._balances(m, take, ends, column, row)
+        column, row = Place(m, ox, ox_last, ends), Place(m, oy, oy_last, row_ends)
+        space, ahead = self.ring.balances(m, self.depth, take, ends, column, row)
         m.d.comb += [
             self.i.ready.eq(~space[-1]),
             take.eq(self.i.valid & self.i.ready),
@@ -211,37 +171,6 @@ class SWU(wiring.Component):
         ]
         return m
 
-    def _balances(self, m, take, ends, column, row):
-        """Count what is written against what may be, and against what the next window needs.
-
-        space = dropped + depth - 1 - written, ahead = written - needed: below 0 is not enough.
-        """
-        needed, dropped = self._needed, self._dropped
-        after_needed, after_dropped = (np.append(each[1:], each[0] + self._beats_in)
-                                       for each in (needed, dropped))
-        space = Signal(range(-1, self.depth + max(int((after_dropped - needed).max()), 0)),
-                       init=self.depth - 1)
-        ahead = Signal(range(-int(max((after_needed - needed).max(), needed[0])),
-                             self.depth + int((dropped - needed).max()) + 1),
-                       init=-int(needed[0]))
-
-        def change(balance, amounts, carry):
-            """Add ``amounts`` of the window if it ends, and ``carry``, by one adder."""
-            amounts, rest = amounts
-            by_window = amounts.reshape(self.windows.shape)
-            moves = (by_window[:, :-1] != rest).any(axis=1)
-            within = np.append(by_window[np.argmax(moves), :-1], rest)
-            in_row = Mux(row.lookup(moves), column.lookup(within), rest)
-            amount = Signal.like(balance, name="amount")
-            m.d.comb += amount.eq(
-                Mux(ends, Mux(column.last, row.lookup(by_window[:, -1]), in_row), rest))
-            total = Cat(C(1, 1), balance) + Cat(carry, amount)
-            m.d.sync += balance.eq(total[1:])
-
-        change(space, (after_dropped - dropped - 1, -1), ~take)
-        change(ahead, (needed - after_needed, 0), take)
-        return space, ahead
-
     def _walk(self, m, address, step, lasts):
         """Step the read address through the windows; past the edges it points anywhere."""
         # Beat (y, x, c) of frame f is at address (f*H*W + y*W + x)*CF + c, modulo depth.
@@ -249,7 +178,7 @@ class SWU(wiring.Component):
         (sy, sx), (dy, dx) = self.windows.stride, self.windows.dilation
         (oh, ow), (kh, kw), w = self.windows.shape, self.windows.kernel, self.windows.width
         strides = [1, dx * self.cf, dy * w * self.cf, sx * self.cf, sy * w * self.cf,
-                   self._beats_in]
+                   self.ring.beats_in]
         lengths = [self.cf, kw, kh, ow, oh]
         back, moves = 0, []
         for stride, length in zip(strides, [*lengths, 0], strict=True):
@@ -262,47 +191,3 @@ class SWU(wiring.Component):
         m.d.comb += address.eq(following)
         with m.If(step):
             m.d.sync += following.eq(following + amount)
-
-
-class _Place:
-    """A count, and what depends on it, told ahead: registers that change with it."""
-
-    def __init__(self, m, value, last, step):
-        self.m, self.value, self.last, self.step = m, value, last, step
-
-    def _choose(self, kept, values):
-        """Set ``kept`` to the value of the next count, where that is another one."""
-        m = self.m
-        with m.If(self.step):
-            for k in np.flatnonzero(np.any(values[1:] != values[:-1], axis=1)).tolist():
-                with m.If(self.value == k):
-                    m.d.sync += kept.eq(_number(values[k + 1]))
-            with m.If(self.last):
-                m.d.sync += kept.eq(_number(values[0]))
-
-    def lookup(self, values):
-        """Return ``values[count]``."""
-        different, number = np.unique(values, return_inverse=True)
-        shape = shape_for(different.min(), different.max())
-        constants = [Const(int(value), shape) for value in different]
-        if len(constants) == 1:
-            return constants[0]
-        kept = Signal(range(len(constants)), name="run", init=int(number[0]))
-        width = kept.shape().width
-        self._choose(kept, (number[:, None] >> np.arange(width)) & 1)
-        return Array(constants)[kept]
-
-    def edges(self, name, outside, turn):
-        """Return ``outside[count, k]``, where k is how often ``turn`` was high since the last."""
-        if not outside.any():
-            return Const(0)
-        kept = Signal(outside.shape[1], name=name, init=_number(outside[0]))
-        with self.m.If(turn):
-            self.m.d.sync += kept.eq(kept.rotate_right(1))
-        self._choose(kept, outside)
-        return kept[0]
-
-
-def _number(bits):
-    """Return the number of these bits, lowest first."""
-    return sum(int(bit) << k for k, bit in enumerate(bits))

@@ -75,33 +75,35 @@ class Windows:
         """Return the row (axis 0) or column (1) in which every window starts, padding included."""
         return np.arange(self.shape[axis]) * self.stride[axis] - self.pads[axis]
 
+    @property
+    def ends(self):
+        """The column after the last one that every window of a row sees, (OW,), in the image."""
+        return np.clip(self.start(1) + (self.kernel[1] - 1) * self.dilation[1] + 1, 0, self.width)
+
     def outside(self, axis):
         """Tell which kernel rows (axis 0) or columns (1) are padding: (OH, KH) or (OW, KW)."""
         at = self.start(axis)[:, None] + np.arange(self.kernel[axis]) * self.dilation[axis]
         return (at < 0) | (at >= (self.height, self.width)[axis])
 
-    @cached_property
-    def needed(self):
-        """How many pixels must be there before a window is read, (OH, OW): never fewer than before.
+    def needed(self, columns):
+        """Return how many pixels must be there before a window is read, (OH, OW).
 
-        At least one, so that a frame's windows are not read before the frame begins.
+        Those up to ``columns[ox] - 1`` of the last row it sees, never fewer than before, and at
+        least one, so that a frame's windows are not read before the frame begins.
         """
-        rows, columns = (
-            np.clip(self.start(axis) + (self.kernel[axis] - 1) * self.dilation[axis] + 1, 0, size)
-            for axis, size in enumerate((self.height, self.width)))
-        needed = (rows[:, None] - 1) * self.width + np.maximum(columns, 1)
-        needed = np.maximum(needed, 1)
-        needed[rows == 0] = 1
+        last = self.start(0) + (self.kernel[0] - 1) * self.dilation[0]
+        rows = np.clip(last + 1, 0, self.height)[:, None]
+        needed = np.where(rows, (rows - 1) * self.width + np.maximum(columns, 1), 1)
         return np.maximum.accumulate(needed.ravel()).reshape(self.shape)
 
-    @cached_property
-    def dropped(self):
-        """How many pixels neither a window nor any later one needs, (OH, OW)."""
-        rows = np.clip(self.start(0), 0, self.height)
-        columns = np.clip(self.start(1), 0, self.width)
-        following = np.append(rows[1:], self.height)
-        dropped = rows[:, None] * self.width + columns
-        return np.minimum(dropped, following[:, None] * self.width)
+    def dropped(self, columns):
+        """Return how many pixels are not needed any more, (OH, OW), when a window is next.
+
+        Of the first row it sees those before ``columns[ox]``; none that a later window needs.
+        """
+        rows = np.append(np.clip(self.start(0), 0, self.height), self.height)[:, None]
+        columns = np.minimum.accumulate(np.clip(columns, 0, self.width)[::-1])[::-1]
+        return np.minimum(rows[:-1] * self.width + columns, rows[1:] * self.width)
 
     def model(self, x, *, pad_value=0):
         """Cut ``(..., H, W, C)`` into windows: ``(..., OH, OW, KH * KW * C)``."""

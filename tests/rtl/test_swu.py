@@ -123,17 +123,17 @@ def frame_cycles(dut):
 @pytest.mark.parametrize("image", IMAGES)
 def test_with_a_beat_less_the_ring_costs_cycles(image):
     dut = make(image)
-    dut.depth = dut._least_depth()
+    dut.depth = dut.ring.least_depth
     assert frame_cycles(dut) == dut.ii
     dut.depth -= 1
-    stands_still = dut.depth < (dut._needed - dut._dropped).max()
+    stands_still = dut.depth < (dut.ring.needed - dut.ring.dropped).max()
     assert stands_still or frame_cycles(dut) > dut.ii
 
 
 def test_the_ring_holds_little_more_than_the_windows_span():
     # Two rows and three pixels, and at the end of a frame the next one's as well.
     swu = make(((30, 30, 64), 32, (3, 3), ONE, ONE, (0,) * 4))
-    assert (swu._needed[0], swu._least_depth(), swu.depth) == (126, 252, 256)
+    assert (swu.ring.needed[0], swu.ring.least_depth, swu.depth) == (126, 252, 256)
     # No window spans two pixels.
     assert make(((56, 56, 64), 64, (1, 1), (2, 2), ONE, (0,) * 4)).depth == 2
 
@@ -185,7 +185,8 @@ def test_windows_are_told_from_what_they_see(image):
     # Number the pixels from 1; padding is 0.
     seen = windows.model(np.arange(1, height * width + 1).reshape(height, width, 1))
     seen = seen.reshape(windows.count, -1)
-    needed, dropped = windows.needed.ravel(), windows.dropped.ravel()
+    needed = windows.needed(windows.ends).ravel()
+    dropped = windows.dropped(windows.start(1)).ravel()
     assert np.all(seen.max(axis=1) <= needed) and np.all(np.diff(needed) >= 0)
     assert np.all(np.where(seen, seen, height * width + 1).min(axis=1) > dropped)
     assert np.all(np.diff(dropped) >= 0) and dropped[0] == 0
