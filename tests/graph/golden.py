@@ -80,6 +80,43 @@ def brevitas(name: str) -> Golden:
         return Golden(data(f"brevitas/{name}.onnx"), x, archive["y"])
 
 
+CNNS = ["lenet_mnist", "resdw_cifar", "unet_mnist"]
+
+
+def brevitas_cnn(name: str) -> Golden:
+    """One of ``CNNS``; with ``-ts`` behind it, of the TorchScript exporter."""
+    plain = name.removesuffix("-ts")
+    with np.load(data(f"brevitas/{plain}-golden.npz")) as archive:
+        x = (archive["image"].astype(np.float32) / np.float32(127.5) if plain == "resdw_cifar"
+             else scaled(archive["image"]) * np.float32(2)) - np.float32(1)
+        return Golden(data(f"brevitas/{name}.onnx"), x, archive["y"])
+
+
+CNVS = {"cifar10": "cifar10_test_0-999", "streetview": "svhn_9"}
+
+
+def cnv_source(dataset: str, form: str) -> bytes:
+    """CNV W1A1: ``qonnx`` on float images, or ``mt`` on int8."""
+    return lzma.decompress(data(f"bnn_pynq/onnx/cnvW1A1-{dataset}-{form}.onnx.xz").read_bytes())
+
+
+def cnv_input(images: np.ndarray, form: str) -> np.ndarray:
+    """Return what that form takes for uint8 images (frames, rows, columns, 3)."""
+    images = images.transpose(0, 3, 1, 2)
+    if form == "qonnx":
+        return scaled(images)
+    return np.clip(np.round(images * 256.0 / 255) - 128, -128, 127).astype(np.float32)
+
+
+def cnv(dataset: str, form: str, count: int) -> Golden:
+    """CNV W1A1 for the first images of a data set."""
+    images = CNVS[dataset]
+    with np.load(data(f"images/{images}.npz")) as archive:
+        x = cnv_input(archive["x"][:count], form)
+    with np.load(data(f"bnn_pynq/expected/cnvW1A1-{dataset}--{images}.npz")) as archive:
+        return Golden(cnv_source(dataset, form), x, archive["scores"][:count])
+
+
 def codes(name: str) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Yield image numbers, and the codes of every activation quantizer in order."""
     with np.load(data(f"brevitas/{name}-golden.npz")) as archive:
