@@ -254,7 +254,7 @@ def part(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dict[
     for o in (name for name in node.output if name and name in folded.dims):
         flat, channels = parts[o].reshape(-1), source.stream.channels
         kept = np.unique(flat % channels)
-        pixels, start = flat // channels, int(kept.min(initial=0))
+        pixels, start = flat // channels, int(kept[0]) if len(kept) else 0
         if flat.size != len(kept) * source.stream.vectors or (
                 np.diff(kept) != 1).any() or len(np.unique(flat)) != flat.size:
             raise Problem(node, f"from dims {list(folded.dims[first])} to "
