@@ -1,7 +1,8 @@
 """Random small convolutional graphs: chains, residual blocks, concatenations, odd sizes.
 
 ``pick(options)`` makes every choice of structure: that of a seeded generator, or of hypothesis.
-Simple options come first: hypothesis shrinks towards them.
+Simple options come first: hypothesis shrinks towards them. Bipolar values are never padded: 0 is
+not among them.
 """
 
 from dataclasses import replace
@@ -56,17 +57,15 @@ def a_grid(pick, scale=1.0):
     return Grid(scale, bits, signed, signed and bits > 1 and pick([False, True]), zero)
 
 
-def geometry(pick, x, *, pooling=False):
+def geometry(pick, x, *, pooling=False, pads=True):
     """Pick kernel, stride, pads and dilation that leave at least one window."""
     options = {"kernel": [], "stride": [], "dilation": []}
     begin, end = [], []
     for size in x.dims[1:]:
         kernel = pick([3, 2, 1] if not pooling else [2, 3])
         dilation = 1 if pooling or kernel == 1 else pick([1, 1, 2])
-        # A bipolar 0 is on no grid: no pads around that, except where a maximum ignores them.
-        pads = ([0] if x.grid.bipolar and not pooling else
-                [0, 1, 2][:min(kernel, 2 if pooling else 3)])
-        first, last = pick(pads), pick(pads)
+        ends = [0, 1, 2][:min(kernel, 2 if pooling else 3) if pads else 1]
+        first, last = pick(ends), pick(ends)
         if (kernel - 1) * dilation >= size + first + last:
             kernel, dilation, first, last = 1, 1, 0, 0
         for key, value in (("kernel", kernel), ("stride", pick([1, 2])), ("dilation", dilation)):
@@ -96,7 +95,7 @@ def activated(pick, net, sums, grid=None):
 
 def conv(pick, net, x, grid=None):
     """Any convolution."""
-    where = geometry(pick, x)
+    where = geometry(pick, x, pads=not x.grid.bipolar)
     kernel = where.pop("kernel")
     if not x.grid.bipolar and pick([False, False, True]) and max(where["dilation"]) == 1:
         del where["pads"]
@@ -115,7 +114,7 @@ def same(pick, net, x, channels, grid):
 
 
 def depthwise(pick, net, x):
-    where = geometry(pick, x)
+    where = geometry(pick, x, pads=not x.grid.bipolar)
     kernel = where.pop("kernel")
     sums = net.conv(x, x.dims[0] * pick([1, 2]), kernel, groups=x.dims[0], **where,
                     **product_options(pick))
@@ -129,9 +128,7 @@ def max_pool(pick, net, x):
 
 def average(pick, net, x):
     """Average, and make the averages integers again."""
-    where = geometry(pick, x, pooling=True)
-    if x.grid.bipolar or x.grid.zero:
-        where["pads"] = 0
+    where = geometry(pick, x, pooling=True, pads=not x.grid.bipolar and not x.grid.zero)
     kernel = where.pop("kernel")
     count = prod(kernel)
     whole = count in (1, 2, 4)

@@ -22,7 +22,7 @@ def check(model, x):
     assert codes
     for tap in network.taps:
         given = tap.encoding.values(codes[tap.tensor], np.float32)
-        assert np.array_equal(given, values[tap.tensor].reshape(len(x), -1)), tap.tensor
+        assert np.array_equal(given, values[tap.target].reshape(len(x), -1)), tap.tensor
     y = network.run(x)
     assert y.shape == values["y"].shape
     assert np.array_equal(y, values["y"])
