@@ -162,7 +162,8 @@ def max_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> d
     windows = geometry(node, draft.folded, None, source.pads)
     least = source.encoding.low
     if any(source.pads):
-        if windows.pads != source.pads and source.pad_code != least:
+        beyond = any(a > b for a, b in zip(windows.pads, source.pads, strict=True))
+        if beyond and source.pad_code != least:
             raise Problem(node, "its own pads are less than all, those of the Pad in front of it "
                                 "are not; let Pad do all of it")
         least = source.pad_code

@@ -1,0 +1,482 @@
+"""Every operator of convolutional networks gives what the qonnx executor gives."""
+
+import numpy as np
+import pytest
+
+from quinnoa.errors import UnsupportedModel
+from quinnoa.graph.compare import against_executor
+from quinnoa.graph.constants import fold_constants
+from quinnoa.graph.lower import InputType, load
+from quinnoa.graph.read import read
+from tests.models import QONNX, Graph, reference
+
+C, H, W = 4, 7, 6
+DIMS = (1, C, H, W)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def finished(g, y):
+    """Return the model that ends with ``y``, whose dims are found."""
+    model = g.model(y, [1])
+    dims = fold_constants(read(model)).dims["y"]
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    for d in dims:
+        model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = d
+    return model
+
+
+def cnn(body, *, dims=DIMS, bits=3, signed=True):
+    """Make a model: quantizer, and what ``body`` puts behind it."""
+    g = Graph(list(dims))
+    return finished(g, body(g, g.quant("x", 0.5, bits, signed=signed)))
+
+
+def frames(dims, count=6, seed=0):
+    """Return inputs on and between the quantizer's steps."""
+    return (rng(seed).integers(-10, 11, (count, *dims[1:])) * 0.25).astype(np.float32)
+
+
+def conv(g, x, out, c, kernel=(3, 3), *, group=1, bias=False, bits=3, seed=1, **options):
+    """Add a Conv whose weights have dyadic scales, one an output, and a bias of their halves."""
+    draw = rng(seed)
+    high = 2 ** (bits - 1) - 1
+    codes = draw.integers(-high, high + 1, (out, c // group, *kernel)) if bits > 1 else (
+        draw.choice([-1, 1], (out, c // group, *kernel)))
+    scale = 2.0 ** draw.integers(-3, 0, (out, *[1] * (1 + len(kernel))))
+    weights = g.quant(codes * scale, scale, bits)
+    extra = [draw.integers(-8, 9, out) * 0.25] if bias else []
+    return g.node("Conv", x, weights, *extra, group=group, **options)
+
+
+def activation(g, x, c=None, *, relu=False, bits=3, seed=2, scale=1.0, rank=4):
+    """Add a batch norm, where there are channels, and a quantizer."""
+    if c:
+        draw = rng(seed)
+        gamma = 2.0 ** draw.integers(-2, 1, c) * draw.choice([-1, 1], c)
+        x = g.node("BatchNormalization", x, gamma, draw.integers(-4, 5, c) * 0.25,
+                   draw.integers(-4, 5, c) * 0.5, np.full(c, 1 - 2.0 ** -17), epsilon=2.0 ** -17)
+    x = g.node("Relu", x) if relu else x
+    return g.quant(x, scale, bits, signed=not relu)
+
+
+def check(model, dims=DIMS, kinds=None, *, seed=0, count=6):
+    """Compare with the executor, bit for bit; look at the kinds of layers."""
+    x, network = frames(dims, count, seed), load(model)
+    y = network.run(x)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, reference(model, x))
+    if kinds is not None:
+        assert [layer.kind for layer in network.layers] == kinds.split()
+    return network
+
+
+CONVS = {
+    "plain": (dict(), "swu mvtu"),
+    "biased": (dict(bias=True), "swu mvtu"),
+    "padded": (dict(pads=[1, 1, 1, 1]), "swu mvtu"),
+    "padded unevenly": (dict(pads=[0, 1, 2, 0]), "swu mvtu"),
+    "strided": (dict(strides=[2, 3]), "swu mvtu"),
+    "dilated": (dict(dilations=[2, 1], pads=[2, 0, 2, 1]), "swu mvtu"),
+    "wide kernel": (dict(kernel=(1, 5)), "swu mvtu"),
+    "tall kernel": (dict(kernel=(5, 2), strides=[1, 2]), "swu mvtu"),
+    "pixel": (dict(kernel=(1, 1)), "mvtu"),
+    "strided pixel": (dict(kernel=(1, 1), strides=[2, 2]), "swu mvtu"),
+    "padded pixel": (dict(kernel=(1, 1), pads=[1, 1, 1, 1]), "swu mvtu"),
+    "whole image": (dict(kernel=(H, W)), "mvtu"),
+    "same upper": (dict(auto_pad="SAME_UPPER", strides=[2, 2], kernel=(2, 4)), "swu mvtu"),
+    "same lower": (dict(auto_pad="SAME_LOWER", kernel=(2, 4)), "swu mvtu"),
+    "valid": (dict(auto_pad="VALID"), "swu mvtu"),
+    "two groups": (dict(group=2), "swu mvtu"),
+    "two groups of one bit": (dict(group=2, bits=1), "swu mvtu"),
+    "one bit": (dict(bits=1, pads=[1, 1, 1, 1]), "swu mvtu"),
+    "depthwise": (dict(group=C, pads=[1, 1, 1, 1], bias=True), "swu vvtu"),
+    "depthwise pixel": (dict(group=C, kernel=(1, 1)), "vvtu"),
+    "depthwise whole": (dict(group=C, kernel=(H, W)), "vvtu"),
+}
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["sums", "codes"])
+@pytest.mark.parametrize("options, kinds", CONVS.values(), ids=CONVS)
+def test_convolutions(options, kinds, behind):
+    def body(g, x):
+        x = conv(g, x, 8, C, **options)
+        return activation(g, x, 8) if behind else x
+
+    check(cnn(body), kinds=kinds)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_depthwise_convolutions_of_any_channel_multiplier(times):
+    def body(g, x):
+        x = activation(g, conv(g, x, C * times, C, group=C, pads=[1, 1, 1, 1]), C * times)
+        return conv(g, x, 5, C * times, (1, 1))
+
+    check(cnn(body), kinds="swu vvtu mvtu")
+
+
+def test_one_dimensional_convolutions_are_of_one_row():
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, 3, (5,), pads=[2, 2], strides=[2]), 6)
+        x = g.node("MaxPool", x, kernel_shape=[2], strides=[2])
+        return conv(g, x, 4, 6, (3,), dilations=[2])
+
+    network = check(cnn(body, dims=(1, 3, 20)), (1, 3, 20), "swu mvtu swu pool swu mvtu")
+    assert network.layers[0].i.dims == (1, 20, 3)
+
+
+def test_ternary_weights_stand_for_groups_of_bipolar_ones():
+    network = load(cnn(lambda g, x: conv(g, x, 8, C, group=2, bits=1)))
+    assert network.layers[1].w_shape.width == 2
+    note = next(f.note for f in network.findings if f.op == "Conv")
+    assert note == "2 groups: weights are 0 outside of them, and take 2 bits"
+
+
+MAX_POOLS = {
+    "plain": dict(kernel_shape=[2, 2], strides=[2, 2]),
+    "overlapping": dict(kernel_shape=[3, 2], strides=[2, 1]),
+    "padded": dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    "padded unevenly": dict(kernel_shape=[3, 3], strides=[3, 2], pads=[0, 1, 2, 0]),
+    "dilated": dict(kernel_shape=[2, 2], dilations=[2, 3]),
+    "ceil": dict(kernel_shape=[2, 4], strides=[2, 4], ceil_mode=1),
+    "same": dict(kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("options", MAX_POOLS.values(), ids=MAX_POOLS)
+def test_max_pools_see_the_least_outside(options, signed):
+    # All codes are far below 0: a pad of 0 would win.
+    def body(g, x):
+        x = g.node("Sub", g.node("Relu", x), np.float32(9)) if signed else x
+        return g.node("MaxPool", x, **options)
+
+    check(cnn(body, signed=signed), kinds="swu pool")
+
+
+def test_max_pools_of_one_bit():
+    def body(g, x):
+        x = g.quant(conv(g, x, 8, C), 1.0, 1)
+        return conv(g, g.node("MaxPool", x, kernel_shape=[2, 2]), 3, 8, (1, 1))
+
+    check(cnn(body), kinds="swu mvtu swu pool mvtu")
+
+
+@pytest.mark.parametrize("op", ["GlobalMaxPool", "GlobalAveragePool"])
+def test_global_pools_need_no_windows(op):
+    def body(g, x):
+        x = g.node("Flatten", g.node(op, activation(g, conv(g, x, 8, C), 8)))
+        return g.node("MatMul", x, g.quant(rng().integers(-3, 4, (8, 3)) * 0.5, 0.5, 3))
+
+    # 5 * 4 pixels: a twentieth of a sum is no float32.
+    model = cnn(body, dims=(1, C, 6, 6) if op == "GlobalAveragePool" else DIMS)
+    check(model, (1, C, 6, 6) if op == "GlobalAveragePool" else DIMS, "swu mvtu pool mvtu")
+
+
+def scaled(g, x, factors):
+    """Add a batch norm with such gammas."""
+    return g.node("BatchNormalization", x, factors, np.zeros(6), np.ones(6),
+                  np.full(6, 1 - 2.0 ** -17), epsilon=2.0 ** -17)
+
+
+POOLED = {
+    "Relu behind": lambda g, x, pool: g.node("Relu", pool(x)),
+    "Relu in front": lambda g, x, pool: pool(g.node("Relu", x)),
+    "scales": lambda g, x, pool: scaled(g, pool(scaled(g, x, rng(3).choice([-2, 1], 6))),
+                                        rng().choice([0.5, 2], 6)),
+    "constants": lambda g, x, pool: g.node("Mul", 0.5, g.node("Add", np.float32(1), g.node(
+        "Sub", g.node("Div", pool(x), np.float32(0.5)), np.float32(2)))),
+}
+
+
+@pytest.mark.parametrize("body", POOLED.values(), ids=POOLED)
+def test_max_pools_of_sums_go_behind_the_quantizer(body):
+    def whole(g, x):
+        x = body(g, conv(g, x, 6, C), lambda x: g.node("MaxPool", x, kernel_shape=[2, 2],
+                                                       strides=[2, 2]))
+        return conv(g, g.quant(x, 0.5, 3), 3, 6, (1, 1))
+
+    model = cnn(whole)
+    network = check(model, kinds="swu mvtu swu pool mvtu")
+    # The quantizer's codes are still those of its tensor in the file.
+    x = frames(DIMS)
+    values = reference(model, x, values=True)
+    name = [node.output[0] for node in model.graph.node if node.op_type == "Quant"][2]
+    codes = network.activations(x)[name]
+    np.testing.assert_array_equal(codes * 0.5, values[name].reshape(len(x), -1))
+    assert sorted(f.node for f in network.findings) == sorted(n.name for n in model.graph.node)
+
+
+def test_max_pools_of_sums_without_quantizer_compare_sums():
+    check(cnn(lambda g, x: g.node("MaxPool", conv(g, x, 6, C), kernel_shape=[2, 2])),
+          kinds="swu mvtu swu pool")
+
+
+AVERAGES = {
+    "plain": dict(kernel_shape=[2, 2], strides=[2, 2]),
+    "overlapping": dict(kernel_shape=[4, 2], strides=[1, 1]),
+    "padded": dict(kernel_shape=[2, 4], strides=[2, 2], pads=[1, 1, 0, 2], count_include_pad=1),
+}
+
+
+@pytest.mark.parametrize("behind", ["nothing", "quantizer", "product"])
+@pytest.mark.parametrize("options", AVERAGES.values(), ids=AVERAGES)
+def test_average_pools_are_sums_of_a_smaller_scale(options, behind):
+    def body(g, x):
+        x = g.node("AveragePool", x, **options)
+        if behind == "quantizer":
+            x = g.quant(g.node("Relu", x), 0.25, 3, signed=False)
+        return conv(g, x, 3, C, (1, 1)) if behind == "product" else x
+
+    last = {"quantizer": " threshold", "product": " mvtu", "nothing": ""}[behind]
+    check(cnn(body), kinds="swu pool" + last)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_truncated_averages(version):
+    # QuantAvgPool2d: the sum, and the high bits of it.
+    def body(g, x):
+        x = g.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+        x = g.node("Mul", x, np.float32(4))
+        if version == 1:
+            x = g.node("Trunc", x, 0.5, 0.0, 6.0, 4.0, domain=QONNX, rounding_mode="FLOOR")
+        else:
+            x = g.node("Trunc", x, 0.5, 0.0, 6.0, 2.0, 4.0, domain=QONNX, rounding_mode="FLOOR",
+                       signed=1, narrow=0)
+        return conv(g, x, 3, C, (1, 1))
+
+    model = cnn(body)
+    model.opset_import[1].version = version
+    check(model, kinds="swu pool threshold mvtu")
+
+
+def test_nearest_upsampling_repeats_pixels():
+    def body(g, x):
+        x = g.node("Resize", x, "", np.array([1, 1, 2, 3]), mode="nearest", nearest_mode="floor",
+                   coordinate_transformation_mode="asymmetric")
+        return conv(g, x, 3, C)
+
+    network = check(cnn(body), kinds="upsample swu mvtu")
+    assert network.layers[0].factor == (2, 3)
+
+
+def branches(g, x):
+    """Add two branches: a convolution of three and one of one pixel."""
+    return (conv(g, x, 6, C, pads=[1, 1, 1, 1]), conv(g, x, 6, C, (1, 1), seed=4))
+
+
+def test_residual_blocks():
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, C, (1, 1)), 6)
+        y = activation(g, conv(g, x, 6, 6, pads=[1, 1, 1, 1]), 6)
+        x = g.quant(g.node("Relu", g.node("Add", x, y)), 1.0, 3, signed=False)
+        return conv(g, x, 3, 6, (1, 1))
+
+    network = check(cnn(body), kinds="mvtu swu mvtu add mvtu")
+    assert network.feeds[3] == ("mvtu0", "mvtu1")
+    assert network.layers[3].multipliers == (1, 1) and network.layers[3].thresholds is not None
+
+
+def test_sums_of_branches_whose_scales_have_a_common_one():
+    def body(g, x):
+        a, b = branches(g, x)
+        y = g.node("Add", g.quant(a, 1.5, 3), g.quant(b, 0.5, 4))
+        return g.node("Add", g.quant(x, 0.25, 3), conv(g, y, C, 6, (1, 1)))
+
+    model = cnn(lambda g, x: g.node("Add", *(g.quant(each, scale, 3) for each, scale in zip(
+        branches(g, x), (1.5, 0.5), strict=True))))
+    network = check(model, kinds="swu mvtu mvtu add")
+    assert network.layers[-1].multipliers == (3, 1)
+    with pytest.raises(UnsupportedModel):
+        load(cnn(body))
+
+
+def test_concatenated_channels():
+    def body(g, x):
+        a, b = branches(g, x)
+        x = g.node("Concat", g.quant(a, 1.0, 3), g.quant(b, 1.0, 3), axis=1)
+        return conv(g, x, 3, 12)
+
+    check(cnn(body), kinds="swu mvtu mvtu concat swu mvtu")
+
+
+def test_concatenated_channels_are_put_on_one_scale():
+    def body(g, x):
+        a, b = branches(g, x)
+        b = g.quant(g.node("Relu", b), 2.0, 2, signed=False)
+        x = g.node("Concat", g.quant(a, 1.0, 3), x, b, axis=1)
+        return conv(g, x, 3, 12 + C)
+
+    network = check(cnn(body), kinds="swu mvtu mvtu threshold threshold threshold concat swu mvtu")
+    assert network.layers[6].i.shape.width == 5
+
+
+@pytest.mark.parametrize("op", ["Split", "Slice"])
+def test_channels_are_split(op):
+    def parts(g, x):
+        if op == "Slice":
+            return [g.node("Slice", x, *(g.constant([v], np.int64) for v in part))
+                    for part in ((0, 1, 1), (1, C, 1))]
+        g.node("Split", x, g.constant([1, 3], np.int64), axis=1)
+        g.nodes[-1].output[:] = ["part0", "part1"]
+        return g.nodes[-1].output
+
+    def body(g, x):
+        a, b = parts(g, x)
+        a, b = conv(g, a, 2, 1, (1, 1)), conv(g, b, 2, 3, (1, 1), seed=1)
+        return g.node("Concat", g.quant(a, 1.0, 4), g.quant(b, 1.0, 4), axis=1)
+
+    network = check(cnn(body))
+    assert sorted(layer.name for layer in network.layers) == [
+        "concat0", "mvtu0", "mvtu1", "slice0", "slice1"]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_pads_go_into_the_windows_behind(value):
+    def body(g, x):
+        pads = g.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64)
+        x = g.node("Pad", x, pads, np.float32(value))
+        return conv(g, x, 5, C)
+
+    network = check(cnn(body), kinds="swu mvtu")
+    assert network.layers[0].pads == (1, 2, 0, 1)
+    assert network.layers[0].pad_value == 2 * value
+
+
+def test_pads_and_max_pools():
+    def body(g, x):
+        pads = g.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+        return g.node("MaxPool", g.node("Pad", x, pads), kernel_shape=[3, 3], strides=[2, 2])
+
+    check(cnn(body), kinds="swu pool")
+
+
+def test_a_zero_point_is_the_pad():
+    g = Graph(list(DIMS))
+    x = g.quant("x", 0.5, 4, signed=False, zero=5.0)
+    network = check(finished(g, conv(g, x, 5, C, pads=[1, 1, 1, 1], bias=True)), kinds="swu mvtu")
+    assert network.layers[0].pad_value == 5
+
+
+def test_channels_last_graphs():
+    g = Graph([1, H, W, C])
+    x = g.node("Transpose", g.quant("x", 0.5, 3), perm=[0, 3, 1, 2])
+    x = g.node("Transpose", conv(g, x, 6, C), perm=[0, 2, 3, 1])
+    x = g.node("MultiThreshold", x, np.sort(rng().integers(-9, 9, (6, 7)), axis=1), domain=QONNX,
+               out_dtype="INT3", out_bias=-4.0, data_layout="NHWC")
+    x = g.node("MaxPool", g.node("Transpose", x, perm=[0, 3, 1, 2]), kernel_shape=[2, 2])
+    network = check(finished(g, g.node("Transpose", x, perm=[0, 2, 3, 1])), (1, H, W, C),
+                    "swu mvtu swu pool")
+    x = frames((1, H, W, C), 3)
+    assert network.encode(x).shape == (3, H, W, C)
+    np.testing.assert_array_equal(network.encode(x), np.clip(np.rint(x * 2), -4, 3))
+
+
+def test_channels_first_inputs_enter_channels_last():
+    network, x = load(cnn(lambda g, x: conv(g, x, 5, C))), frames(DIMS, 3)
+    want = np.clip(np.rint(x * 2), -4, 3).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(network.encode(x), want)
+
+
+@pytest.mark.parametrize("op", ["Flatten", "Reshape"])
+def test_flattened_images_have_their_order_folded_into_the_weights(op):
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, C), 6)
+        x = g.node("Flatten", x) if op == "Flatten" else g.node(
+            "Reshape", x, g.constant([-1, 6 * 5 * 4], np.int64))
+        weights = g.quant(rng().integers(-3, 4, (6 * 5 * 4, 3)) * 0.5, 0.5, 3)
+        return activation(g, g.node("MatMul", x, weights), 3)
+
+    check(cnn(body), kinds="swu mvtu mvtu")
+
+
+def test_channel_shuffles_cost_nothing():
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, C), 6)
+        x = g.node("Reshape", x, g.constant([-1, 2, 3, 5, 4], np.int64))
+        x = g.node("Reshape", g.node("Transpose", x, perm=[0, 2, 1, 3, 4]),
+                   g.constant([-1, 6, 5, 4], np.int64))
+        x = activation(g, conv(g, x, 12, 6, group=6, seed=5), 12, seed=6)
+        x = g.node("MaxPool", x, kernel_shape=[2, 1])
+        return conv(g, x, 3, 12, (1, 1), seed=7)
+
+    check(cnn(body), kinds="swu mvtu swu vvtu swu pool mvtu")
+
+
+def test_constants_a_channel_of_any_dims():
+    def body(g, x):
+        x = conv(g, x, 6, C)
+        x = g.node("Mul", x, 2.0 ** rng().integers(-2, 2, (1, 6, 1, 1)))
+        x = g.node("Add", g.node("PRelu", x, 2.0 ** rng(1).integers(-2, 1, (6, 1, 1))),
+                   rng(2).integers(-3, 4, (6, 1, 1)) * 0.25)
+        return g.quant(x, 0.5 * 2.0 ** rng(3).integers(0, 2, (1, 6, 1, 1)), 3)
+
+    check(cnn(body), kinds="swu mvtu")
+
+
+def test_a_quantizer_that_feeds_several_is_laid_once():
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, C, (1, 1)), 6, bits=4)
+        a = g.quant(conv(g, x, 6, 6, (1, 1), seed=3), 2.0, 3)
+        b = g.quant(x, 2.0, 3)
+        return g.node("Add", a, b)
+
+    network = check(cnn(body), kinds="mvtu mvtu threshold add")
+    assert network.feeds == (("",), ("mvtu0",), ("mvtu0",), ("threshold0", "mvtu1")) or (
+        network.feeds[2:] == (("mvtu0",), ("mvtu1", "threshold0")))
+
+
+def test_sums_that_feed_several_are_laid_once():
+    def body(g, x):
+        x = conv(g, x, 6, C, (1, 1))
+        a, b = g.quant(x, 1.0, 3), g.quant(g.node("Relu", x), 1.0, 2, signed=False)
+        a, b = conv(g, a, 4, 6, (1, 1)), conv(g, b, 4, 6, (1, 1))
+        return g.node("Add", g.quant(a, 1.0, 3), g.quant(b, 1.0, 3))
+
+    network = check(cnn(body), kinds="mvtu threshold mvtu threshold mvtu add")
+    assert network.layers[0].thresholds is None
+
+
+def test_the_input_feeds_several():
+    network = check(cnn(lambda g, x: g.node("Add", g.quant(conv(g, x, C, C, (1, 1)), 0.5, 3), x)),
+                    kinds="mvtu add")
+    assert network.feeds == (("",), ("mvtu0", ""))
+
+
+def test_raw_pixels_enter_a_convolution():
+    g = Graph(list(DIMS))
+    x = g.node("Sub", g.node("Mul", "x", np.float32(2)), np.float32(1))
+    model = finished(g, activation(g, conv(g, x, 6, C), 6))
+    network = load(model, input=InputType("uint8", scale=1 / 256))
+    raw = rng().integers(0, 256, (5, C, H, W)).astype(np.uint8)
+    assert [layer.name for layer in network.layers] == ["swu0", "mvtu0"]
+    want = reference(model, (raw / 256).astype(np.float32))
+    np.testing.assert_array_equal(network.run(raw), want)
+
+
+def test_a_convolution_in_front_of_all_quantizers_stays_on_the_host():
+    g = Graph(list(DIMS))
+    x = activation(g, conv(g, "x", 6, C), 6)
+    network = check(finished(g, conv(g, x, 3, 6, (1, 1))), kinds="mvtu")
+    fates = {f.node: f.becomes for f in network.findings}
+    assert fates["Conv_0"] == "the host, in front"
+
+
+def test_the_executors_rounding_is_told_apart_in_branches_too():
+    # Scales that are no powers of two: sums round, now and then across a tie.
+    def body(g, x):
+        weights = g.quant(rng().integers(-3, 4, (8, C, 3, 3)) * np.float32(0.7), np.float32(0.7), 3)
+        x = g.quant(g.node("Conv", x, weights, pads=[1, 1, 1, 1]), np.float32(0.7), 5)
+        y = g.node("Conv", x, g.quant(rng(1).integers(-3, 4, (8, 8, 1, 1)) * np.float32(0.3),
+                                      np.float32(0.3), 3))
+        return g.node("Add", x, g.quant(y, np.float32(0.7), 5))
+
+    network = load(cnn(body))
+    result = against_executor(network, frames(DIMS, 60))
+    assert result["frames"] == 60 and result["mismatches"] == result["rounded"]
+    y = network.run(frames(DIMS, 60))
+    y[3] += 1
+    wrong = against_executor(network, frames(DIMS, 60), y)
+    assert wrong["mismatches"] - wrong["rounded"] in (0, 1) and wrong["mismatches"] > 0
