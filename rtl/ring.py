@@ -91,8 +91,8 @@ class Ring:
         needed, dropped = self.needed, self.dropped
         after_needed, after_dropped = (np.append(each[1:], each[0] + self.beats_in)
                                        for each in (needed, dropped))
-        space = Signal(range(-1, depth + max(int((after_dropped - needed).max()), 0)),
-                       init=depth - 1)
+        most = max(int((after_dropped - needed).max()), int(dropped[0]))
+        space = Signal(range(-1, depth + most), init=depth - 1 + int(dropped[0]))
         ahead = Signal(range(-int(max((after_needed - needed).max(), needed[0])),
                              depth + int((dropped - needed).max()) + 1),
                        init=-int(needed[0]))

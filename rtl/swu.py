@@ -14,7 +14,7 @@ from .windows import Windows
 
 __all__ = ["SWU"]
 
-_RAM_STYLE = {"lutram": "distributed", "block": "block", "ultra": "ultra"}
+RAM_STYLE = {"lutram": "distributed", "block": "block", "ultra": "ultra"}
 
 
 class SWU(wiring.Component):
@@ -69,8 +69,8 @@ class SWU(wiring.Component):
 
     def __init__(self, *, height, width, channels, kernel, stride=(1, 1), dilation=(1, 1),
                  pads=(0, 0, 0, 0), pad_value=0, shape, lanes, memory="auto"):
-        if memory not in ("auto", *_RAM_STYLE):
-            raise ValueError(f"memory must be auto, {', '.join(_RAM_STYLE)}: it is {memory!r}")
+        if memory not in ("auto", *RAM_STYLE):
+            raise ValueError(f"memory must be auto, {', '.join(RAM_STYLE)}: it is {memory!r}")
         if lanes < 1 or channels < 1 or channels % lanes:
             raise ValueError(f"lanes must divide C: C is {channels}, lanes is {lanes}")
         self.windows = Windows(height, width, kernel, stride, dilation, pads)
@@ -152,7 +152,7 @@ class SWU(wiring.Component):
         # The ring. Where there is space something is written in every cycle, last the beat.
         m.submodules.ring = ring = memory.Memory(
             shape=self.i.payload.shape(), depth=self.depth, init=[],
-            attrs={"ram_style": _RAM_STYLE[self.memory]})
+            attrs={"ram_style": RAM_STYLE[self.memory]})
         write = ring.write_port()
         read = ring.read_port(domain="comb" if self.memory == "lutram" else "sync")
         with m.If(take):

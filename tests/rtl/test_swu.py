@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""Tests of rtl/swu.py and rtl/windows.py."""
+"""Tests of rtl/swu.py, rtl/wide_swu.py, rtl/ring.py and rtl/windows.py."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
 from quinnoa.rtl.swu import SWU
+from quinnoa.rtl.wide_swu import WideSWU, sliding_window
 from quinnoa.rtl.windows import Windows
 from quinnoa.sim.predict import schedule_cycles
 from quinnoa.sim.streams import run_unit, stalls
@@ -32,18 +33,22 @@ IMAGES = [
     ((1, 1, 1), 1, (1, 1), ONE, ONE, (0,) * 4),       # one beat in, one out
     ((1, 1, 1), 1, (3, 3), ONE, ONE, SAME),
     ((2, 1, 2), 1, (2, 2), (1, 1), (1, 3), (0, 1, 0, 2)),   # steps over the image
+    ((8, 3, 1), 1, (3, 2), ONE, (3, 1), (1, 0, 0, 1)),      # rows 3 apart are in 4 banks
 ]
+WIDTHS = ["pixel", "row", "window"]       # what a beat is of
 STALLS = [(0, 0), (.5, 0), (0, .5), (.1, .9)]
 
 
 U3 = unsigned(3)
 
 
-def make(image, shape=U3, pad_value=0, **options):
-    (height, width, channels), lanes, kernel, stride, dilation, pads = image
-    return SWU(height=height, width=width, channels=channels, kernel=kernel, stride=stride,
-               dilation=dilation, pads=pads, pad_value=pad_value, shape=shape, lanes=lanes,
-               **options)
+def make(image, shape=U3, *, width="pixel", **options):
+    (h, w, channels), lanes, kernel, stride, dilation, pads = image
+    lanes = {"pixel": lanes, "row": kernel[1] * channels,
+             "window": kernel[0] * kernel[1] * channels}[width]
+    kind = SWU if width == "pixel" else WideSWU
+    return kind(height=h, width=w, channels=channels, kernel=kernel, stride=stride,
+                dilation=dilation, pads=pads, shape=shape, lanes=lanes, **options)
 
 
 def draw(rng, shape, size):
@@ -55,7 +60,8 @@ def run_and_compare(dut, x, *, densities=(0, 0), seed=0):
     """Hold the unit to its model, and every transfer to its schedule; return the ``Run``."""
     i_density, o_density = densities
     y = dut.model(x)
-    run = run_unit(dut, x.reshape(-1, dut.lanes).tolist(), y.size // dut.lanes,
+    i_lanes = dut.i.payload.shape().length
+    run = run_unit(dut, x.reshape(-1, i_lanes).tolist(), y.size // dut.lanes,
                    i_gap=stalls(seed, i_density), o_gap=stalls(seed + 1, o_density))
     assert run.beats == y.reshape(-1, dut.lanes).tolist()
     assert (run.i_cycles, run.o_cycles) == schedule_cycles(
@@ -68,23 +74,32 @@ def frames(dut, count, seed=0):
     return draw(np.random.default_rng(seed), dut.shape, (count, *size))
 
 
-@pytest.mark.parametrize("memory", ["lutram", "block"])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("image", IMAGES)
-def test_equals_model_and_keeps_its_schedule(image, memory):
-    dut = make(image, memory=memory)
+def test_equals_model_and_keeps_its_schedule(image, width):
+    dut = make(image, width=width)
     run_and_compare(dut, frames(dut, 3), densities=(.4, .4))
 
 
+@pytest.mark.parametrize("memory", ["lutram", "block", "ultra"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_equals_model_wherever_the_ring_is(width, memory):
+    dut = make(IMAGES[3], width=width, memory=memory)
+    run_and_compare(dut, frames(dut, 2))
+
+
 @pytest.mark.parametrize("densities", STALLS[1:])
-@pytest.mark.parametrize("image", IMAGES)
-def test_stalls_change_nothing(image, densities):
-    dut = make(image)
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("image", IMAGES[:6])
+def test_stalls_change_nothing(image, width, densities):
+    dut = make(image, width=width)
     run_and_compare(dut, frames(dut, 2), densities=densities, seed=3)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("image", IMAGES)
-def test_ii_and_latency_are_as_stated(image):
-    dut = make(image)
+def test_ii_and_latency_are_as_stated(image, width):
+    dut = make(image, width=width)
     run = run_and_compare(dut, frames(dut, 6))
     beats_in, beats_out = (len(cycles) // 6 for cycles in (run.i_cycles, run.o_cycles))
     assert dut.ii == max(beats_in, beats_out) == dut.schedule.period
@@ -98,36 +113,37 @@ def test_ii_and_latency_are_as_stated(image):
        kernel=st.tuples(*[st.integers(1, 4)] * 2), stride=st.tuples(*[st.integers(1, 3)] * 2),
        dilation=st.tuples(*[st.integers(1, 3)] * 2), pads=st.tuples(*[st.integers(0, 3)] * 4),
        shape=st.sampled_from([BIPOLAR, unsigned(1), signed(2), unsigned(8)]),
-       memory=st.sampled_from(["lutram", "block"]), densities=st.sampled_from(STALLS),
-       seed=st.integers(0, 2 ** 16))
-def test_random_units_equal_their_models(size, fold, kernel, stride, dilation, pads, shape, memory,
-                                         densities, seed):
+       width=st.sampled_from(WIDTHS), memory=st.sampled_from(["lutram", "block"]),
+       densities=st.sampled_from(STALLS), seed=st.integers(0, 2 ** 16))
+def test_random_units_equal_their_models(size, fold, kernel, stride, dilation, pads, shape, width,
+                                         memory, densities, seed):
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     assume(spans[0] <= size[0] + pads[0] + pads[2] and spans[1] <= size[1] + pads[1] + pads[3])
     dut = make(((*size, fold[0] * fold[1]), fold[0], kernel, stride, dilation, pads), shape=shape,
-               pad_value=range_of(shape)[seed % 2], memory=memory)
+               width=width, pad_value=range_of(shape)[seed % 2], memory=memory)
     run = run_and_compare(dut, frames(dut, 4, seed), densities=densities, seed=seed)
     if densities == (0, 0):
         ends = run.o_cycles[len(run.o_cycles) // 4 - 1::len(run.o_cycles) // 4]
         assert ends[3] - ends[2] == dut.ii
 
 
-def frame_cycles(dut):
-    """Return the distance of two late frames, by the schedule alone."""
-    count, schedule = 8, dut.schedule
+def frame_cycles(dut, depth):
+    """Return the distance of two late frames with a ring so deep, by the schedule alone."""
+    count, latency, room = 8, dut.schedule.latency, dut.schedule.room
+    schedule = dut.ring.schedule(depth, latency=latency, room=room)
     beats_in, beats_out = (process.period for process in schedule.processes)
     _, o_cycles = schedule_cycles(schedule, [0] * (count * beats_in), [], count * beats_out)
     return o_cycles[-1] - o_cycles[-1 - beats_out]
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("image", IMAGES)
-def test_with_a_beat_less_the_ring_costs_cycles(image):
-    dut = make(image)
-    dut.depth = dut.ring.least_depth
-    assert frame_cycles(dut) == dut.ii
-    dut.depth -= 1
-    stands_still = dut.depth < (dut.ring.needed - dut.ring.dropped).max()
-    assert stands_still or frame_cycles(dut) > dut.ii
+def test_with_a_beat_less_the_ring_costs_cycles(image, width):
+    dut = make(image, width=width)
+    least = dut.ring.least_depth
+    assert frame_cycles(dut, least) == dut.ii
+    stands_still = least - 1 < (dut.ring.needed - dut.ring.dropped).max()
+    assert stands_still or frame_cycles(dut, least - 1) > dut.ii
 
 
 def test_the_ring_holds_little_more_than_the_windows_span():
@@ -136,6 +152,20 @@ def test_the_ring_holds_little_more_than_the_windows_span():
     assert (swu.ring.needed[0], swu.ring.least_depth, swu.depth) == (126, 252, 256)
     # No window spans two pixels.
     assert make(((56, 56, 64), 64, (1, 1), (2, 2), ONE, (0,) * 4)).depth == 2
+
+
+def test_banks_hold_apart_the_rows_of_a_window():
+    assert [make(image, width="window").banks for image in IMAGES[:3]] == [3, 3, 2]
+    assert make(IMAGES[-1], width="window").banks == 4
+    assert {make(image, width="row").banks for image in IMAGES} == {1}
+
+
+def test_the_lanes_choose_the_unit():
+    options = {"height": 5, "width": 5, "channels": 4, "kernel": (2, 3), "shape": U3}
+    units = [sliding_window(lanes=lanes, **options) for lanes in (1, 2, 4, 12, 24)]
+    assert [type(unit) for unit in units] == [SWU, SWU, SWU, WideSWU, WideSWU]
+    # 12 windows of 6 pixels; 25 pixels in.
+    assert [unit.ii for unit in units] == [12 * 6 * 4, 12 * 6 * 2, 12 * 6, 25, 25]
 
 
 def test_the_ring_is_where_it_is_cheapest():
@@ -170,6 +200,21 @@ def test_refuses_what_it_cannot_build(options, message):
                "lanes": 2, **options}
     with pytest.raises(ValueError) as raised:
         SWU(**options)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"lanes": 24}, "lanes must be those of a row of the kernel, 12, or of a window, 36: "
+                    "they are 24"),
+    ({"memory": "srl"}, "memory must be auto, lutram, block, ultra: it is 'srl'"),
+    ({"pads": SAME, "pad_value": 9},
+     "values must lie in [0, 7] to fit unsigned(3): they span [9, 9]"),
+])
+def test_a_wide_unit_refuses_what_it_cannot_build(options, message):
+    options = {"height": 5, "width": 6, "channels": 4, "kernel": (3, 3), "shape": unsigned(3),
+               "lanes": 12, **options}
+    with pytest.raises(ValueError) as raised:
+        WideSWU(**options)
     assert str(raised.value) == message
 
 
