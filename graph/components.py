@@ -13,6 +13,7 @@ from quinnoa.rtl.swu import SWU
 from quinnoa.rtl.threshold import ThresholdUnit
 from quinnoa.rtl.topk import TopKUnit
 from quinnoa.rtl.upsample import UpsampleUnit
+from quinnoa.rtl.vvtu import VVTU
 
 from .layers import (
     Add,
@@ -39,9 +40,10 @@ def component(layer: Layer, family: Family) -> Any:
                     w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
                     pad=fold.pad, family=family)
     if isinstance(layer, Depthwise):
-        from quinnoa.rtl.vvtu import VVTU
-        return VVTU(layer.weights, pe=fold.pe, x_shape=shape, w_shape=layer.w_shape,
-                    thresholds=layer.thresholds, memory=fold.memory, family=family)
+        rows, taps = layer.weights.shape
+        return VVTU(layer.weights, multiplier=rows * taps // channels, pe=fold.pe, x_shape=shape,
+                    w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
+                    family=family)
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
         return SWU(height=height, width=width, channels=channels, kernel=layer.kernel,

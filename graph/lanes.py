@@ -11,6 +11,7 @@ from .layers import (
     MatMul,
     Reduce,
     Slice,
+    Threshold,
     TopK,
     Upsample,
     Window,
@@ -49,7 +50,7 @@ def axes(layer: Layer) -> tuple[Axis, ...]:
     if isinstance(layer, Slice):
         common = gcd(channels, layer.start, layer.o.channels)
         return (Axis("pe", "the common divisor of the channels", common),)
-    return (Axis("pe", "channels", channels, True),)
+    return (Axis("pe", "channels", channels, isinstance(layer, Threshold | TopK)),)
 
 
 def i_lanes(layer: Layer, fold: Fold | None = None) -> int:

@@ -14,8 +14,8 @@ from .timing import Flow, Run, simulate
 
 __all__ = ["Plain", "Timer", "Timing", "first_latency"]
 
-# Above so many events a frame native code repays the start of the compiler.
-SMALL = 3000
+# Up to so many events a frame the definition itself is fast enough to do without a compiler.
+SMALL = 2000
 # Frames in a row that come late before a trial is given up.
 PATIENCE = 4
 
@@ -76,7 +76,8 @@ class Timer:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self._program = None
-        if self.events > SMALL and has_compiler():
+        waits = any(process.waits for _, process in flow.processes)
+        if (waits or self.events > SMALL) and has_compiler():
             self._program = Program(flow)
 
     def start(self, depths: Sequence[int], **options: int) -> Simulation | Plain:
