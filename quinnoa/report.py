@@ -14,17 +14,26 @@ drawn again at any time. Its keys:
 ``latency``
     Cycles from the first beat of a frame taken to its last beat offered.
 ``layers``
-    Units in the order of the stream, FIFOs and width converters included.
+    Units, each after those that feed it, FIFOs, width converters and forks included.
+``edges``
+    The streams: ``source`` and ``target``, each a unit's name and its stream's, such as
+    ``["fork0", "o_1"]``, or None for the host; ``lanes`` and ``bits``. Without it the units are
+    a chain.
 ``totals``
     ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp`` of the whole accelerator.
-``available``, ``findings``, ``quinnoa``
+``available``, ``findings``, ``quinnoa``, ``cycles``
     Optional: the same resources of the device; ``node``, ``op``, ``becomes``, ``note`` of every
-    node of the model; the version that wrote the report.
+    node of the model; the version that wrote the report; cycles a frame of the whole graph, FIFOs
+    and all, which is ``bound_cycles`` where nothing holds the bottleneck up.
 
 Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``,
-and, where they apply: ``latency``; ``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of
-one element); ``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO; ``weights`` in words,
-such as "bipolar", and their ``memory`` (style), ``memory_width``, ``memory_depth``.
+and, where they apply: ``latency``; ``utilisation``, the share of the cycles in which it works;
+``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of one element), and ``dims``;
+``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO, and the beats it ``held`` at the
+most; ``weights`` in words, such as "bipolar"; ``memory`` (style), ``memory_width``,
+``memory_depth`` of the weights or, in an SWU, of the ring; ``kernel``, ``stride``, ``dilation``,
+``pads`` of an SWU; ``op``, ``vectors`` of a pool; ``multipliers`` of an add; ``start``, ``stop`` of
+a slice; ``factor`` of an upsample; ``k`` of a top K; ``ways`` of a fork.
 """
 
 import json
@@ -32,10 +41,13 @@ from pathlib import Path
 from typing import Any
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.picture import picture
 
 __all__ = ["measured", "page", "read", "refresh", "show"]
 
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
+BETWEEN = ("fifo", "fork", "width")       # kinds of units that are no layers
+MANY = 24                        # units that a chart shows
 BRAM36_BITS = 36 * 1024          # UG473: 36 Kb a block RAM
 
 Report = dict[str, Any]
@@ -65,10 +77,15 @@ def page(report: Report, simulation: Report | None = None) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"duration": duration, "number": number, "rate": rate, "share": share}
+    environment.filters |= {
+        "about": _about, "busy": _busy, "clip": _clip, "dims": _dims, "duration": duration,
+        "fold": _fold, "largest": _largest, "number": number, "rate": rate, "share": share,
+        "size": _size, "what": _what}
     layers = [{**_BLANK, **layer} for layer in report["layers"]]
     return environment.get_template("report.html").render(
         r=report, s=simulation, layers=layers, resources=RESOURCES, used=_used(report),
+        cycles=report.get("cycles", report["bound_cycles"]), columns=picture(report),
+        count=sum(layer["kind"] not in BETWEEN for layer in layers),
         memories=[layer | {"fill": _fill(layer)} for layer in layers if layer["memory_depth"]],
         seconds=lambda cycles: cycles / report["clock_mhz"] / 1e6)
 
@@ -78,19 +95,19 @@ def show(report: Report, simulation: Report | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-    used, bound = _used(report), report["bound_cycles"]
+    used = _used(report)
     table = Table(title=Text(f"{report['name']}: {rate(report['fps'])} frames/s "
                              f"at {number(report['clock_mhz'])} MHz"), title_justify="left")
     table.add_column("layer")
-    for heading in ("MH × MW", "PE", "SIMD", "cycles", "busy", *(RESOURCES[k] for k in used)):
+    table.add_column("size")
+    for heading in ("PE", "SIMD", "cycles", "busy", *(RESOURCES[k] for k in used)):
         table.add_column(heading, justify="right")
     for layer in report["layers"]:
-        size = f"{layer['mh']} × {layer['mw']}" if layer.get("mw") else ""
-        table.add_row(Text(layer["name"]), size, *(number(layer.get(k)) for k in ("pe", "simd")),
-                      number(layer["cycles"]), share(layer["cycles"], bound),
-                      *(number(layer[k]) for k in used))
+        table.add_row(Text(layer["name"]), _size(layer),
+                      *(number(layer.get(k)) for k in ("pe", "simd")), number(layer["cycles"]),
+                      share(_busy(layer, report), 1), *(number(layer[k]) for k in used))
     table.add_section()
-    table.add_row("total", "", "", "", number(bound), "",
+    table.add_row("total", "", "", "", number(report["bound_cycles"]), "",
                   *(number(report["totals"][k]) for k in used))
     console = Console()
     console.print(table)
@@ -146,6 +163,89 @@ def share(part: float, whole: float) -> str:
 
 _BLANK = dict.fromkeys(["latency", "i", "o", "mh", "mw", "pe", "simd", "fold", "depth", "memory",
                         "memory_width", "memory_depth", "weights"])
+
+
+def _busy(layer: Report, report: Report) -> float:
+    """Return the share of the cycles in which a unit works."""
+    return layer.get("utilisation", layer["cycles"] / report["bound_cycles"])
+
+
+def _size(layer: Report) -> str:
+    """Return what a unit of this kind is known by: a matrix, a kernel, a depth, lanes."""
+    kind = layer["kind"]
+    if layer.get("mw"):
+        return f"{layer['mh']:,} × {layer['mw']:,}"
+    if kind == "fifo":
+        held = layer.get("held")
+        return f"{layer['depth']:,} deep" + ("" if held is None else f", holds {held:,}")
+    if kind == "width" and layer.get("i") and layer.get("o"):
+        return f"{layer['i']['lanes']} → {layer['o']['lanes']}"
+    if kind == "fork" and "ways" in layer:
+        return f"{layer['ways']} ways"
+    if kind == "swu" and "kernel" in layer:
+        return " × ".join(map(str, layer["kernel"])) + "".join(
+            f", {key} {_pair(layer[key])}" for key in ("stride", "dilation")
+            if set(layer[key]) != {1})
+    if kind == "pool" and "op" in layer:
+        return f"{layer['op']} of {layer['vectors']:,}"
+    if kind == "slice" and "stop" in layer:
+        return f"{layer['start']:,} to {layer['stop']:,}"
+    if kind == "upsample" and "factor" in layer:
+        return f"by {_pair(layer['factor'])}"
+    return f"top {layer['k']}" if kind == "topk" and "k" in layer else ""
+
+
+def _pair(numbers: list[int]) -> str:
+    """Return rows and columns, once where they are alike."""
+    return " × ".join(map(str, numbers if len(set(numbers)) > 1 else numbers[:1]))
+
+
+def _what(layer: Report) -> str:
+    """Return the kind of a layer, and what of its size the picture has room for."""
+    if layer["kind"] == "swu" and "kernel" in layer:
+        stride = "" if set(layer["stride"]) == {1} else f" / {_pair(layer['stride'])}"
+        return f"swu {'×'.join(map(str, layer['kernel']))}{stride}"
+    if layer["kind"] in ("pool", "slice", "upsample", "topk"):
+        return f"{layer['kind']} {_size(layer)}".removesuffix(" ")
+    return layer["kind"]
+
+
+def _dims(layer: Report) -> str:
+    """Return the dims of what a layer gives, or those of its matrix."""
+    dims = (layer.get("o") or {}).get("dims") or []
+    return "×".join(map(str, dims)) or (f"{layer['mh']}×{layer['mw']}" if layer.get("mw") else "")
+
+
+def _fold(layer: Report) -> str:
+    """Return PE and SIMD, where a layer has them."""
+    return ", ".join(f"{key.upper()} {layer[key]}" for key in ("pe", "simd") if layer.get(key))
+
+
+def _about(unit: Report, report: Report) -> str:
+    """Return all that a reader who points at a unit wants to know."""
+    parts = [f"{unit['name']}: {unit['kind']} {_size(unit)}".removesuffix(" ")]
+    if fold := _fold(unit):
+        parts.append(fold)
+    if unit["cycles"]:
+        parts.append(f"{number(unit['cycles'])} cycles, busy {share(_busy(unit, report), 1)}")
+    if unit.get("latency"):
+        parts.append(f"latency {number(unit['latency'])}")
+    parts += [f"{number(unit[key])} {RESOURCES[key]}" for key in RESOURCES if unit[key]]
+    if unit.get("source"):
+        parts.append(f"from {unit['source']}")
+    return "; ".join(parts)
+
+
+def _clip(text: str, letters: int) -> str:
+    """Return a text that fits, its end left out where it must be."""
+    return text if len(text) <= letters else text[:letters - 1] + "…"
+
+
+def _largest(layers: list[Report], key: str) -> list[Report]:
+    """Return the units that a chart shows: all of a few, of many the greatest, greatest first."""
+    if len(layers) <= MANY:
+        return layers
+    return sorted((layer for layer in layers if layer[key]), key=lambda layer: -layer[key])[:MANY]
 
 
 def _used(report: Report) -> list[str]:

@@ -6,7 +6,18 @@ from amaranth import Shape
 
 from quinnoa import __version__
 from quinnoa.graph.lanes import axes
-from quinnoa.graph.layers import MatMul, Stream
+from quinnoa.graph.layers import (
+    Add,
+    Depthwise,
+    Layer,
+    MatMul,
+    Reduce,
+    Slice,
+    Stream,
+    TopK,
+    Upsample,
+    Window,
+)
 from quinnoa.graph.resources import (
     Resources,
     buffer_resources,
@@ -24,8 +35,14 @@ def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
     """Return the report of a network that was planned: what ``report.json`` holds."""
     layers, total = [], Resources()
     steps = dict(zip(plan.flow.names, plan.flow.steps, strict=True))
+    busy = dict(zip(plan.flow.names, plan.timing.utilisation, strict=True))
+    held = _held(plan)
     for unit in plan.units:
         entry, need = _entry(unit, steps.get(unit.name, 0), family)
+        if unit.name in held:
+            entry["held"] = held[unit.name]
+        else:
+            entry["utilisation"] = busy[unit.name]
         layers.append(entry)
         total += need
     slowest = max(layers, key=lambda layer: layer["cycles"])
@@ -35,7 +52,7 @@ def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
         "bound_cycles": slowest["cycles"], "bottleneck": slowest["name"],
         "cycles": plan.timing.cycles, "latency": plan.timing.latency,
         "fps": clock_mhz * 1e6 / plan.timing.cycles,
-        "layers": layers, "totals": _as_dict(total),
+        "layers": layers, "edges": _edges(plan), "totals": _as_dict(total),
         "findings": [{"node": f.node, "op": f.op, "becomes": f.becomes, "note": f.note}
                      for f in network.findings],
     }
@@ -51,6 +68,26 @@ def _as_dict(need: Resources) -> dict[str, float]:
             "dsp": need.dsp}
 
 
+def _edges(plan) -> list[dict[str, Any]]:
+    """Return every stream, those of the network itself included."""
+    units = {unit.name: unit.component for unit in plan.units}
+    edges = [(None, plan.i), *plan.edges, (plan.o, None)]
+    return [{"source": source and list(source), "target": target and list(target),
+             **_stream(getattr(units[port[0]], port[1]))}
+            for source, target in edges for port in [source or target]]
+
+
+def _held(plan) -> dict[str, int]:
+    """Return of every FIFO the beats that it held at the most."""
+    names = plan.flow.names
+    most = {(names[edge.target], edge.i_port): held
+            for edge, held in zip(plan.flow.edges, plan.timing.occupancy, strict=True)
+            if edge.target is not None}
+    leads = {source[0]: target for source, target in plan.edges if source[0] not in names}
+    return {fifo: most[name, int(member.partition("_")[2] or 0)]
+            for fifo, (name, member) in leads.items()}
+
+
 def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
     """Return what the report says of one unit, and what it needs."""
     component, layer = unit.component, unit.layer
@@ -58,27 +95,47 @@ def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
                              "o": _stream(component.o)}
     if layer is None and hasattr(component, "ways"):
         need = fork_resources(component.ways, _width(component.i))
-        entry |= {"kind": "fork", "ways": component.ways,
-                  "latency": component.latency}
+        entry |= {"kind": "fork", "ways": component.ways, "latency": component.latency}
     elif layer is None and hasattr(component, "depth"):
         need = buffer_resources(component.depth, _width(component.o))
-        entry |= {"kind": "fifo", "depth": component.depth}
+        entry |= {"kind": "fifo", "depth": component.depth, "memory": component.style}
     elif layer is None:
         stream = Stream((component.elements,), component.o.payload.shape().elem_shape)
         need = converter_resources(stream, component.i_lanes, component.o_lanes)
         entry |= {"kind": "width", "latency": component.latency}
     else:
         need = layer_resources(layer, layer.fold, family)
+        entry["i"]["dims"], entry["o"]["dims"] = list(layer.i.dims), list(layer.o.dims)
         entry |= {"kind": layer.kind, "latency": component.latency, "source": layer.source,
-                  **{axis.key: getattr(layer.fold, axis.key) for axis in axes(layer)}}
-        if isinstance(layer, MatMul):
-            mh, mw = layer.weights.shape
-            memory = component.weight_memory
-            entry |= {"mh": mh, "mw": mw, "fold": component.ii,
-                      "memory": memory.style, "memory_width": memory.width,
-                      "memory_depth": memory.depth, "weights": _words(layer.w_shape),
-                      "accumulator_bits": component.acc_width}
+                  **{axis.key: getattr(layer.fold, axis.key) for axis in axes(layer)},
+                  **_details(layer, component)}
     return entry | _as_dict(need), need
+
+
+def _details(layer: Layer, component) -> dict[str, Any]:
+    """Return what the report says of a layer of this kind alone."""
+    if isinstance(layer, MatMul | Depthwise):
+        mh, mw = layer.weights.shape
+        memory = component.weight_memory
+        return {"mh": mh, "mw": mw, "fold": component.ii, "memory": memory.style,
+                "memory_width": memory.width, "memory_depth": memory.depth,
+                "weights": _words(layer.w_shape), "accumulator_bits": component.acc_width}
+    if isinstance(layer, Window):
+        return {"kernel": list(layer.kernel), "stride": list(layer.stride),
+                "dilation": list(layer.dilation), "pads": list(layer.pads),
+                "memory": component.memory, "memory_width": _width(component.i),
+                "memory_depth": component.depth}
+    if isinstance(layer, Reduce):
+        return {"op": layer.op, "vectors": layer.vectors}
+    if isinstance(layer, Add):
+        return {"multipliers": list(layer.multipliers)}
+    if isinstance(layer, Slice):
+        return {"start": layer.start, "stop": layer.start + layer.o.channels}
+    if isinstance(layer, Upsample):
+        return {"factor": list(layer.factor)}
+    if isinstance(layer, TopK):
+        return {"k": layer.k}
+    return {}
 
 
 def _stream(port) -> dict[str, int]:

@@ -165,6 +165,11 @@ class VVTU(wiring.Component):
                         latency=self._beat_at + self._outlet.latency, room=self._outlet.room)
 
     @property
+    def weight_memory(self):
+        """The weight memory: its style, width and depth."""
+        return self._weights
+
+    @property
     def ii(self):
         """Cycles a window."""
         return self.k * self.groups

@@ -81,11 +81,35 @@ def test_the_slowest_layers_alone_are_marked():
     assert re.findall(r'<tr class="hot"><td class="left">(\w+)<', html) == ["mvtu0"]
 
 
-def test_the_chain_shows_streams_and_fifo_depths():
+def test_the_picture_shows_folds_streams_and_fifo_depths():
     words = Page(page(report())).words
-    chain = words[words.index("The chain"):words.index("Layers ")]
-    assert chain.endswith("49 × 1 bit mvtu0 64 × 784 PE 16, SIMD 49 8 × 1 bit fifo0 7 deep "
-                          "8 × 1 bit mvtu1 10 × 64 PE 5, SIMD 8 5 × 8 bit ")
+    network = words[words.index("The network"):words.index("Cycles a frame Against")]
+    for text in ("mvtu0 100 % mvtu 64×784 PE 16, SIMD 49 64", "7 deep",
+                 "mvtu1 25 % mvtu 10×64 PE 5, SIMD 8 16", "49 × 1 bit", "8 × 1 bit", "5 × 8 bit"):
+        assert text in network
+
+
+def test_the_bottleneck_alone_is_marked_in_the_picture():
+    html = page(report())
+    assert re.findall(r'<g class="unit( hot)?".*?<text class="name"[^>]*>(\w+)<', html, re.DOTALL) \
+        == [(" hot", "mvtu0"), ("", "mvtu1")]
+
+
+def test_boxes_are_shaded_by_the_share_of_cycles():
+    layers = [one | {"utilisation": share} for one, share in
+              zip(report()["layers"], (0.5, 0, 0.125), strict=True)]
+    assert re.findall(r"fill-opacity:([\d.]+)", page(report(layers=layers))) == ["0.300", "0.075"]
+
+
+def test_a_chart_of_many_units_shows_the_largest():
+    layers = [layer(f"mvtu{k}", "mvtu", k, lut=k) for k in range(40)]
+    totals = {"lut": 780, "ff": 0, "bram36": 0, "uram": 0, "dsp": 0}
+    html = page(report(layers=layers, totals=totals, bound_cycles=39, bottleneck="mvtu39"))
+    words = Page(html).words
+    chart = words[words.index("Cycles a frame Against"):words.index("Area")]
+    shown = re.findall(r"mvtu(\d+) \d+ \d", chart)
+    assert shown == [str(k) for k in range(39, 15, -1)]
+    assert "and 16 others with less" in chart
 
 
 def test_memory_says_how_full_the_block_rams_are():
