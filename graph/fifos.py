@@ -86,8 +86,8 @@ def _fastest(timer: Timer, depths: list[int]) -> tuple[int, Simulation | Plain]:
     while (run := timer.settle(depths, cycles, fifo_delay=0)) is None:
         # A unit that waits for itself is slower than its steps.
         slow = timer.start(depths, pace=cycles, fifo_delay=0)
-        slow.go(FRAMES)
-        cycles = max(cycles + 1, int((slow.ends[-1] - slow.ends[-2]).max()))
+        slow.go(2 * FRAMES)
+        cycles = max(cycles + 1, int((slow.ends[-1] - slow.ends[FRAMES - 1]).max()) // FRAMES)
     return cycles, run
 
 
