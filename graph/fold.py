@@ -17,8 +17,8 @@ from .layers import Depthwise, Fold, Layer, MatMul, Stream, Threshold, TopK
 from .network import Network
 from .resources import Resources, converter_resources, layer_resources
 
-__all__ = ["Budget", "MEMORIES", "cycles", "fold_for_cycles", "fold_for_fps", "fold_from_file",
-           "fold_to_fit", "folds_as_toml"]
+__all__ = ["Budget", "MEMORIES", "check_fold", "cycles", "fold_for_cycles", "fold_for_fps",
+           "fold_from_file", "fold_to_fit", "folds_as_toml"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
 

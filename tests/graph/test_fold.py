@@ -1,8 +1,12 @@
+# amaranth: UnusedElaboratable=no
 """Tests of graph/fold.py."""
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from amaranth import signed, unsigned
 
 from benchmarks.topologies import network
 from quinnoa.errors import FoldError
@@ -10,6 +14,7 @@ from quinnoa.graph import fold as folding
 from quinnoa.graph.fold import (
     DEFAULT_BUDGET,
     Budget,
+    check_fold,
     cycles,
     fold_for_cycles,
     fold_for_fps,
@@ -18,7 +23,23 @@ from quinnoa.graph.fold import (
     folds_as_toml,
     network_resources,
 )
-from quinnoa.graph.layers import Fold
+from quinnoa.graph.lanes import i_lanes, o_lanes
+from quinnoa.graph.layers import (
+    Add,
+    Concat,
+    Depthwise,
+    Fold,
+    MatMul,
+    Reduce,
+    Slice,
+    Stream,
+    Upsample,
+    Window,
+)
+from quinnoa.graph.network import Network
+from quinnoa.graph.resources import layer_resources
+from quinnoa.graph.units import plan
+from quinnoa.rtl.families import GENERIC
 
 
 def small():
@@ -110,3 +131,84 @@ def test_refuses_fold_files_that_cannot_be(tmp_path, text, message):
     with pytest.raises(FoldError) as error:
         fold_from_file(small(), file)
     assert str(error.value).removeprefix(f"{file}: ") == message
+
+
+def image_layers():
+    """Return a layer of every kind that works on images, by name."""
+    u4, image = unsigned(4), Stream((6, 6, 8), unsigned(4))
+    windows = Stream((4, 4, 72), u4)
+    weights = np.ones((16, 9), int)
+    layers = [
+        Window("swu0", image, windows, Fold(simd=2), kernel=(3, 3)),
+        Depthwise("vvtu0", windows, Stream((4, 4, 16), unsigned(8)), Fold(pe=2), weights=weights,
+                  w_shape=signed(2)),
+        Reduce("pool0", windows, Stream((4, 4, 8), u4), Fold(pe=2), op="max", vectors=9),
+        Add("add0", image, Stream((6, 6, 8), unsigned(5)), Fold(pe=2), multipliers=(1, 1),
+            more=(image,)),
+        Concat("concat0", image, Stream((6, 6, 12), u4), Fold(pe=2),
+               more=(Stream((6, 6, 4), u4),)),
+        Slice("slice0", image, Stream((6, 6, 2), u4), Fold(pe=2), start=4),
+        Upsample("upsample0", image, Stream((12, 12, 8), u4), Fold(pe=2), factor=(2, 2)),
+    ]
+    return {layer.name: layer for layer in layers}
+
+
+@pytest.mark.parametrize("name, bound, lanes", [
+    ("swu0", 4 * 4 * 72 // 2, (2, 2)), ("vvtu0", 4 * 4 * 72 // 2, (2, 4)),
+    ("pool0", 4 * 4 * 72 // 2, (2, 2)), ("add0", 36 * 4, (2, 2)), ("concat0", 36 * 6, (2, 2)),
+    ("slice0", 36 * 4, (2, 2)), ("upsample0", 144 * 4, (2, 2))])
+def test_the_unit_of_a_layer_has_the_lanes_and_the_cycles_of_its_fold(name, bound, lanes):
+    layer = image_layers()[name]
+    assert cycles(layer) == bound
+    assert (i_lanes(layer), o_lanes(layer)) == lanes
+    network = Network("one", "one", b"", None, (replace(layer, feeds=("",) * (
+        1 + len(layer.more))),), None)
+    if not layer.more:
+        made = plan(network, GENERIC)
+        assert (made.i_lanes, made.o_lanes, made.timing.cycles) == (*lanes, bound)
+    assert layer_resources(layer, layer.fold, "xc7").lut > 0
+
+
+@pytest.mark.parametrize("name, fold, message", [
+    ("swu0", Fold(simd=3), "swu0: SIMD must divide C: C is 8, SIMD is 3; take 2 or 4"),
+    ("vvtu0", Fold(pe=3), "vvtu0: PE must divide C: C is 8, PE is 3; take 2 or 4"),
+    ("pool0", Fold(pe=16), "pool0: PE is 16, but C is only 8"),
+    ("add0", Fold(pe=3, pad=True),
+     "add0: PE must divide channels: channels is 8, PE is 3; take 2 or 4"),
+    ("concat0", Fold(pe=8), "concat0: PE is 8, but the common divisor of the channels is only 4"),
+    ("slice0", Fold(pe=4), "slice0: PE is 4, but the common divisor of the channels is only 2"),
+])
+def test_refuses_lanes_that_cannot_be(name, fold, message):
+    with pytest.raises(FoldError) as error:
+        check_fold(image_layers()[name], fold)
+    assert str(error.value) == message
+
+
+def test_folds_of_images_are_read_as_they_were_written(tmp_path):
+    layers = image_layers()
+    network = Network("some", "some", b"", None, tuple(layers.values()), None)
+    file = tmp_path / "fold.toml"
+    file.write_text(folds_as_toml(network))
+    assert "[swu0]\nsimd = 2        # of C = 8\n" in file.read_text()
+    again = fold_from_file(network.with_layers([layer.folded(Fold()) for layer in
+                                                layers.values()]), file)
+    assert [layer.fold for layer in again.layers] == [layer.fold for layer in layers.values()]
+
+
+def test_branches_are_folded_within_the_target():
+    image, wide = Stream((6, 6, 8), unsigned(4)), Stream((6, 6, 8), unsigned(5))
+    weights = np.ones((8, 8), int)
+    layers = (
+        MatMul("mvtu0", image, Stream((6, 6, 8), unsigned(7)), weights=weights,
+               w_shape=unsigned(1), feeds=("",)),
+        Add("add0", image, wide, multipliers=(1, 1), more=(image,), feeds=("", "")),
+        Add("add1", Stream((6, 6, 8), unsigned(7)), Stream((6, 6, 8), unsigned(8)),
+            multipliers=(1, 1), more=(wide,), feeds=("mvtu0", "add0")))
+    network = Network("branches", "branches", b"", None, layers, None)
+    found = fold_for_cycles(network, 36 * 4)
+    assert [cycles(layer) <= 36 * 4 for layer in found.layers] == [True] * 3
+    # Neighbours agree on their lanes: a width converter costs more than it saves.
+    assert {(layer.fold.pe, i_lanes(layer)) for layer in found.layers[1:]} == {(2, 2)}
+    with pytest.raises(FoldError, match=r"^mvtu0 needs at least 36 cycles a frame, fully unrolled: "
+                                        r"35 cannot be reached$"):
+        fold_for_cycles(network, 35)
