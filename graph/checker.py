@@ -41,13 +41,13 @@ def check_network(network: Network) -> None:
         _check_layer(layer)
     given: dict[str, Stream] = {"": network.i}
     read: set[str] = set()
-    for layer, names in zip(network.layers, network.feeds, strict=True):
+    for layer, feeds in zip(network.layers, network.feeds, strict=True):
         streams = (layer.i, *layer.more)
-        if len(names) != len(streams):
-            raise ValueError(f"{layer.name}: {len(names)} layers feed {len(streams)} streams")
-        for name, stream in zip(names, streams, strict=True):
-            _check_feed(layer.name, stream, name or "the input", given.get(name))
-        read.update(names)
+        if len(feeds) != len(streams):
+            raise ValueError(f"{layer.name}: {len(feeds)} layers feed {len(streams)} streams")
+        for feed, stream in zip(feeds, streams, strict=True):
+            _check_feed(layer.name, stream, feed or "the input", given.get(feed))
+        read.update(feeds)
         given[layer.name] = layer.o
     for layer in network.layers[:-1]:
         if layer.name not in read:

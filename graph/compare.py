@@ -6,6 +6,7 @@ rounds across a tie its outputs differ from the exact ones. Those frames are cou
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ __all__ = ["against_executor", "execute"]
 
 # Float outputs are equal if they differ by no more than the rounding of a few affine steps.
 TOLERANCE = 2.0 ** -18
-FRAMES = 256                             # that the executor takes at a time
+FRAMES = 256                             # that the executor takes at a time, at most
+ELEMENTS = 2 ** 26                       # of all tensors, for all those frames
 
 
 def against_executor(network: Network, x: np.ndarray,
@@ -37,11 +39,13 @@ def against_executor(network: Network, x: np.ndarray,
     folded = fold_constants(read(network.source))
     outputs = network.run(x) if outputs is None else outputs
     different, rounded = 0, 0
-    for start in range(0, len(x), FRAMES):
-        part = x[start:start + FRAMES]
+    largest = sum(prod(dims) for dims in folded.dims.values()) // folded.model.input.dims[0]
+    frames = max(1, min(FRAMES, ELEMENTS // largest))
+    for start in range(0, len(x), frames):
+        part = x[start:start + frames]
         values = execute(folded, _floats(network, part))
         wrong = _different(network, values[folded.model.output],
-                           outputs[start:start + FRAMES])
+                           outputs[start:start + frames])
         if wrong.any():
             different += int(wrong.sum())
             tensors = {name: value[wrong] for name, value in values.items()

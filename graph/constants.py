@@ -11,6 +11,7 @@ import onnx
 from quinnoa.errors import ModelError, UnsupportedModel
 
 from .evaluate import attributes, evaluate, is_qonnx, product
+from .expand import expanded
 from .operators import PRODUCTS, RESHAPES, blocked
 from .read import Model, label, printable
 from .size import check_size
@@ -99,6 +100,7 @@ class Folded:
 
 def fold_constants(model: Model) -> Folded:
     """Fold what is constant, and evaluate the rest once for a zero input to learn all dims."""
+    model = expanded(model)
     _check_operators(model)
     fold = _Fold(model)
     for node in model.nodes:

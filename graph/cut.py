@@ -43,7 +43,8 @@ class Cut:
 
     def way(self, target: str) -> Chain:
         """Return all nodes from the root of a tensor to it, as one chain."""
-        nodes, name = [], target
+        nodes: list[onnx.NodeProto] = []
+        name = target
         while name in self.chains:
             nodes = [*self.chains[name].nodes, *nodes]
             name = self.chains[name].source

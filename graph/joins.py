@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import lcm
+from typing import Any
 
 import numpy as np
 import onnx
@@ -116,8 +117,8 @@ def concat(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dic
 
 def _alike(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> list[Source]:
     """Return sources of one scale and shape: those that differ have their codes changed."""
-    scales = [each.encoding.scale for each in sources]
-    offsets = [each.encoding.offset for each in sources]
+    scales: list[Any] = [each.encoding.scale for each in sources]
+    offsets: list[Any] = [each.encoding.offset for each in sources]
     given = " and ".join(dict.fromkeys(
         f"{_shown(scale)} (offset {_shown(offset)})"
         for scale, offset in zip(scales, offsets, strict=True)))
@@ -125,6 +126,7 @@ def _alike(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> lis
                             "is expected: put one quantizer (the same scale) on all")
     if any(np.ndim(value) for value in (*scales, *offsets)):
         raise refusal
+    scales, offsets = ([float(value) for value in values] for values in (scales, offsets))
     found = common_scale(scales)
     if found is None:
         raise refusal

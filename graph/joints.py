@@ -89,7 +89,7 @@ def _multiplied(draft: Draft, node: onnx.NodeProto, kind: type[MatMul] | type[De
         sums = weights @ np.broadcast_to(x_offset, weights.shape[1])
     o = Stream(dims, accumulator_shape(weights, x.stream.shape))
     name = draft.lay(kind, [x], o, label(node), weights=weights, w_shape=weight_shape(weights))
-    draft.became([node], name, note)
+    draft.became([node], _and_windows(draft, node, x, name), note)
     draft.became(draft.folded.makers(node), f"weights of {name}")
     # y = s_w * (W @ (s_x * codes + o_x)) + b = s_w*s_x * acc + s_w * (W @ o_x) + b
     low, high = accumulator_limits(weights, x.encoding.low, x.encoding.high)
@@ -138,7 +138,19 @@ def _windowed(draft: Draft, node: onnx.NodeProto, source: Source, windows: Geome
     name = draft.lay(Window, [source], o, label(node), kernel=windows.kernel,
                      stride=windows.stride, dilation=windows.dilation, pads=windows.pads,
                      pad_value=pad_code)
+    if any(windows.pads):
+        encoding = replace(source.encoding, low=min(source.encoding.low, pad_code),
+                           high=max(source.encoding.high, pad_code))
+        source = replace(source, encoding=encoding, low=np.minimum(source.low, pad_code),
+                         high=np.maximum(source.high, pad_code))
     return _repeated(source, name, o)
+
+
+def _and_windows(draft: Draft, node: onnx.NodeProto, x: Source, name: str) -> str:
+    """Return the names of a node's layers: the one that makes its windows, and ``name``."""
+    window = draft.layer(x.layer)
+    own = isinstance(window, Window) and window.source == label(node)
+    return f"{x.layer}, {name}" if own else name
 
 
 def _repeated(source: Source, layer: str, stream: Stream) -> Source:
@@ -188,10 +200,14 @@ def average_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]
         raise Problem(node, "windows that reach beyond the pads (ceil_mode) have another divisor; "
                             "set ceil_mode to 0, or make the pads larger")
     count = prod(windows.kernel)
-    result = _pooled(draft, node, source, own, windows, "sum", _zero(node, source, windows))
+    zero = _zero(node, source, windows)
+    result = _pooled(draft, node, source, own, windows, "sum", zero)
+    low, high = source.low, source.high
+    if any(windows.pads):
+        low, high = np.minimum(low, zero), np.maximum(high, zero)
     encoding = Encoding(alike(np.asarray(source.encoding.scale) / count), source.encoding.offset,
-                        source.encoding.low * count, source.encoding.high * count)
-    result = replace(result, encoding=encoding, low=source.low * count, high=source.high * count,
+                        int(low.min()) * count, int(high.max()) * count)
+    result = replace(result, encoding=encoding, low=low * count, high=high * count,
                      quantized=False)
     draft.sums.append(Sum(node.output[0], result.layer, encoding, result.order))
     return {node.output[0]: result}
@@ -209,7 +225,7 @@ def _pooled(draft: Draft, node: onnx.NodeProto, source: Source, own: np.ndarray,
     low, high = range_of(source.stream.shape)
     shape = source.stream.shape if op == "max" else shape_for(low * vectors, high * vectors)
     name = draft.lay(Reduce, [x], Stream(dims, shape), label(node), op=op, vectors=vectors)
-    draft.became([node], name)
+    draft.became([node], _and_windows(draft, node, x, name))
     return replace(source, layer=name, stream=Stream(dims, shape), pads=(0, 0, 0, 0),
                    order=image_order(dims, own))
 
@@ -264,7 +280,7 @@ def part(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dict[
         stream = replace(source.stream, dims=(*source.stream.dims[:-1], len(kept)))
         name = draft.lay(Slice, [source], stream, label(node), start=start)
         run = slice(start, start + len(kept))
-        scale, offset = (v[run] if np.ndim(v) else v
+        scale, offset = (np.asarray(v)[run] if np.ndim(v) else v
                          for v in (source.encoding.scale, source.encoding.offset))
         results[o] = replace(
             source, layer=name, stream=stream, order=pixels * len(kept) + flat % channels - start,

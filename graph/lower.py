@@ -6,7 +6,7 @@ integers that the layer before makes possible.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,10 +80,11 @@ class _Lowering:
         model, draft = self.folded.model, self.draft
         head, found = self._head()
         for node in found.joints:
-            inputs = [self._source(name, found) for name in self.folded.dynamic_inputs(node)]
+            names = self.folded.dynamic_inputs(node)
+            inputs = [source for name in names if (source := self._source(name, found))]
             results: dict[str, Source] = {}
-            if None not in inputs:
-                results = self._tried(lambda n=node, x=inputs: JOINT[n.op_type](draft, n, x)) or {}
+            if len(inputs) == len(names):
+                results = self._tried(partial(JOINT[node.op_type], draft, node, inputs)) or {}
             for name in node.output:
                 self.sources[name] = results.get(name)
         tail = self._tail(found)
@@ -120,15 +121,19 @@ class _Lowering:
             for name in self.folded.dynamic_inputs(node):
                 nodes = [n for n in found.way(name).nodes if id(n) not in seen]
                 seen.update(map(id, nodes))
-                self._tried(lambda n=nodes: check_elementwise(n, self.folded))
+                self._tried(partial(check_elementwise, nodes, self.folded))
             if node.op_type in (*PRODUCTS, "Conv"):
                 read = kernels_of if node.op_type == "Conv" else product_of
-                product = self._tried(lambda n=node, r=read: r(n, self.folded))
+                product = self._tried(partial(read, node, self.folded))
                 self.draft.products[node.output[0]] = product
             elif node.op_type not in JOINT:
                 self.problems.append(Problem(
                     node, "it joins branches that are not of one layer; of such, only Add and "
                           "Concat can be built"))
+            elif node.op_type not in ("Add", "Concat") and self.folded.dynamic_inputs(node) != [
+                    node.input[0]]:
+                self.problems.append(Problem(node, "its parameters depend on the model's input; "
+                                                   "constants are expected"))
         refuse(self.file, self.problems)
         return found
 
@@ -183,6 +188,7 @@ class _Lowering:
             refuse(self.file, [Problem(folded.nodes[-1], "no quantizer stands behind the input or "
                                        "any product; quantize inputs and activations (Quant, "
                                        "QuantizeLinear, MultiThreshold)")])
+        assert first is not None
         front, target = folded.nodes[:first + 1], folded.nodes[first].output[0]
         chain = self._only(cut(folded.nodes[first + 1:], target, folded), target)
         if chain is not None and chain.target != o:
@@ -190,6 +196,7 @@ class _Lowering:
             front, target = [*front, *chain.nodes], chain.target
         elif chain is not None:
             last = common_quantizer(folded.nodes, port.name, [o])
+            assert last is not None
             front, target = folded.nodes[:last + 1], folded.nodes[last].output[0]
         found = self._checked(cut(folded.nodes[len(front):], target, folded))
         return self._refused(lambda: self._encoding_head(front, target, found)), found
@@ -197,12 +204,13 @@ class _Lowering:
     def _encoding_head(self, front: list[onnx.NodeProto], target: str, found: Cut) -> Head:
         """Return the head of the nodes ``front``, with what its integers mean."""
         port = self.folded.model.input
-        whole = Chain(front, port.name, target)
-        last = front[whole.quantizer()]
+        k = Chain(front, port.name, target).quantizer()
+        assert k is not None
+        last = front[k]
         if not has_limits(last):
             raise Problem(last, "it has no limits, and the model's input has none; put a quantizer "
                                 "behind the input, or give an input type (--input)")
-        rest = Chain(front[whole.quantizer():], last.input[0], target)
+        rest = Chain(front[k:], last.input[0], target)
         check_elementwise(rest.nodes, self.folded)
         dims, order = self._layout(found)
         # The quantizer and what is behind it, for vectors: order_of says where its input's are.
@@ -255,12 +263,14 @@ class _Lowering:
         k = chain.quantizer()
         if k is not None:
             front, chain = chain.split(k)
-            source = self._refused(lambda: check_elementwise(front.nodes, self.folded) or
-                                   activated(self.draft, source, front, alone=True))
+            self._refused(partial(check_elementwise, front.nodes, self.folded))
+            source = self._refused(partial(activated, self.draft, source, front, alone=True))
+        assert source is not None
         if any(source.pads):
-            raise Problem(chain.nodes[-1], "a Pad stands behind the last layer")
+            refuse(self.file, [Problem(self.folded.nodes[-1], "a Pad stands behind the last layer; "
+                                       "take it out, and pad on the host")])
         if self.top is not None and self.draft.layers:
-            self._refused(lambda: self._ranked(source, chain))
+            self._refused(partial(self._ranked, source, chain, self.top))
             return Tail()
         for node in chain.nodes:
             dropped = node.op_type in ("Softmax", "LogSoftmax")
@@ -269,12 +279,10 @@ class _Lowering:
         segment = Segment(self.folded, chain.nodes, chain.source, chain.target)
         return Tail(source.encoding, source.order, segment)
 
-    def _ranked(self, source: Source, chain: Chain) -> None:
+    def _ranked(self, source: Source, chain: Chain, top: int) -> None:
         """End the network with the indices of the greatest outputs."""
         node = chain.nodes[-1] if chain.nodes else self.folded.nodes[-1]
         if source.stream.vectors != 1:
-            raise Problem(node, f"top {self.top} of outputs {list(source.stream.dims)}; one vector "
-                                "is expected")
-        source = source.seen_as((source.stream.channels,), node)
-        source = replace(source, order=source.order)
-        ranking(self.draft, source, chain, self.top)
+            raise Problem(node, f"top {top} of outputs {list(source.stream.dims)}; one vector is "
+                                "expected")
+        ranking(self.draft, source.seen_as((source.stream.channels,), node), chain, top)

@@ -83,7 +83,7 @@ class Tail:
 
     def __call__(self, y: np.ndarray) -> np.ndarray:
         """Return the outputs for integers (frames, vectors, channels)."""
-        if self.segment is None or self.encoding is None:
+        if self.segment is None or self.encoding is None or self.order is None:
             return y.reshape(len(y), y.shape[-1]).astype(np.int64)
         values = self.encoding.values(y, self.segment.dtype)
         return self.segment.run(values.reshape(len(y), len(self.order))[:, self.order])

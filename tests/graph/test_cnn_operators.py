@@ -252,6 +252,25 @@ def test_truncated_averages(version):
     check(model, kinds="swu pool threshold mvtu")
 
 
+@pytest.mark.parametrize("signed", [0, 1])
+def test_quantized_average_pools_of_qonnx(signed):
+    def model(layout):
+        g = Graph(list(DIMS))
+        x = g.quant("x", 1.0, 4, signed=bool(signed))
+        x = x if layout == "NCHW" else g.node("Transpose", x, perm=[0, 2, 3, 1])
+        x = g.node("QuantAvgPool2d", x, domain=QONNX, kernel=3, stride=2, ibits=4, obits=3,
+                   signed=signed, data_layout=layout)
+        x = x if layout == "NCHW" else g.node("Transpose", x, perm=[0, 3, 1, 2])
+        return finished(g, conv(g, x, 3, C, (1, 1)))
+
+    x, network = 4 * frames(DIMS), load(model("NCHW"))
+    assert [layer.kind for layer in network.layers] == ["swu", "pool", "threshold", "mvtu"]
+    assert network.findings[1].node == "QuantAvgPool2d_0/AveragePool0"
+    np.testing.assert_array_equal(network.run(x), reference(model("NCHW"), x))
+    # The other layout, whose dims qonnx does not find behind a Transpose.
+    np.testing.assert_array_equal(load(model("NHWC")).run(x), network.run(x))
+
+
 def test_nearest_upsampling_repeats_pixels():
     def body(g, x):
         x = g.node("Resize", x, "", np.array([1, 1, 2, 3]), mode="nearest", nearest_mode="floor",
