@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 using i64 = int64_t;
@@ -17,14 +16,17 @@ const i64 ENDLESS = INT64_MAX;
 
 // The latest entries of a growing sequence.
 struct Ring {
-    std::vector<i64> data = std::vector<i64>(8);
-    i64 mask = 7;
+    std::vector<i64> data = std::vector<i64>(16);
+    i64 mask = 15;
 
     i64 &operator[](i64 k) { return data[k & mask]; }
 
     // Make room for entry `next`, while those from `oldest` on are still needed.
     void reserve(i64 oldest, i64 next) {
-        if (next - oldest <= mask) return;
+        if (next - oldest > mask) grow(next);
+    }
+
+    void grow(i64 next) {
         std::vector<i64> larger(2 * data.size());
         i64 larger_mask = larger.size() - 1;
         for (i64 k = std::max<i64>(0, next - mask - 1); k < next; k++)
@@ -110,7 +112,7 @@ struct Link {
 };
 
 struct Kind {
-    i64 gap;
+    i64 gap = 0;
     std::vector<Link *> takes, gives;
 };
 
@@ -126,7 +128,7 @@ struct Process {
 struct Simulation {
     std::vector<Link> links;
     std::vector<Process> processes;
-    std::deque<int> queue;
+    std::vector<int> queue;
     std::vector<int> later;                 // those at the horizon
     i64 horizon = 0, window, frames = 0, first_in = -1;
     i64 *ends;                              // (frames, processes): cycle of the last event
@@ -157,36 +159,42 @@ struct Simulation {
         }
     }
 
+    // The cycle of the next event; -1 where something is not known yet.
+    i64 next(const Kind &kind, i64 cycle) {
+        for (Link *link : kind.takes) {
+            if (link->giver < 0 && link->offers < link->limit && link->empty())
+                link->offer(link->offers / link->frame * link->pace);
+            if (link->empty()) {
+                link->taker_waits = true;
+                return -1;
+            }
+            cycle = std::max(cycle, link->front());
+        }
+        for (Link *link : kind.gives) {
+            i64 freed = link->offers - link->room;
+            if (freed < 0) continue;
+            if (freed >= link->enters) {
+                link->giver_waits = true;
+                return -1;
+            }
+            cycle = std::max(cycle, link->entered[freed] + 1);
+        }
+        return cycle;
+    }
+
     void run(int index) {
         Process &p = processes[index];
+        i64 last = p.last, at = p.at;
+        uint64_t hash = p.hash;
+        bool waits_for_time = true;         // or for more frames
         while (p.frame < frames) {
-            const Kind &kind = p.kinds[p.events[p.at]];
-            i64 cycle = p.last + kind.gap;
-            for (Link *link : kind.takes) {
-                if (link->giver < 0) {
-                    if (link->offers < link->limit && link->empty())
-                        link->offer(link->offers / link->frame * link->pace);
-                }
-                if (link->empty()) {
-                    link->taker_waits = true;
-                    return;
-                }
-                cycle = std::max(cycle, link->front());
+            const Kind &kind = p.kinds[p.events[at]];
+            i64 cycle = next(kind, last + kind.gap);
+            if (cycle < 0) {
+                waits_for_time = false;
+                break;
             }
-            for (Link *link : kind.gives) {
-                if (link->room == ENDLESS) continue;
-                i64 freed = link->offers - link->room;
-                if (freed >= link->enters) {
-                    link->giver_waits = true;
-                    return;
-                }
-                if (freed >= 0) cycle = std::max(cycle, link->entered[freed] + 1);
-            }
-            if (cycle > horizon) {
-                later.push_back(index);
-                p.queued = true;
-                return;
-            }
+            if (cycle > horizon) break;
             for (Link *link : kind.takes) {
                 if (link->giver < 0 && first_in < 0) first_in = cycle;
                 link->take(cycle);
@@ -196,20 +204,21 @@ struct Simulation {
                 link->offer(cycle + link->latency);
                 given(*link);
             }
-            p.hash = (p.hash ^ uint64_t(cycle - p.last)) * 0x100000001b3u;
-            p.last = cycle;
-            if (++p.at == p.length) {
-                p.at = 0;
-                if (++p.lap == p.periods) {
-                    p.lap = 0;
-                    ends[p.frame * processes.size() + index] = cycle;
-                    hashes[p.frame * processes.size() + index] = p.hash;
-                    p.frame++, p.hash = 0;
-                }
-            }
+            hash = (hash ^ uint64_t(cycle - last)) * 0x100000001b3u;
+            last = cycle;
+            if (++at < p.length) continue;
+            at = 0;
+            if (++p.lap < p.periods) continue;
+            p.lap = 0;
+            ends[p.frame * processes.size() + index] = cycle;
+            hashes[p.frame * processes.size() + index] = hash;
+            p.frame++, hash = 0;
         }
-        later.push_back(index);             // wants more frames
-        p.queued = true;
+        p.last = last, p.at = at, p.hash = hash;
+        if (waits_for_time) {
+            later.push_back(index);
+            p.queued = true;
+        }
     }
 
     // Go on to the end of frame `until`; false where nothing moves any more.
@@ -220,12 +229,16 @@ struct Simulation {
         while (true) {
             for (int p : later) queue.push_back(p);
             later.clear();
-            while (!queue.empty()) {
-                int p = queue.front();
-                queue.pop_front();
+            for (size_t queue_at = 0; queue_at < queue.size(); queue_at++) {
+                int p = queue[queue_at];
+                if (queue_at == 4096) {
+                    queue.erase(queue.begin(), queue.begin() + queue_at);
+                    queue_at = 0;
+                }
                 processes[p].queued = false;
                 run(p);
             }
+            queue.clear();
             bool done = true, waits = false;
             for (Process &p : processes) done &= p.frame >= until;
             for (int p : later) waits |= processes[p].frame < until;
