@@ -67,8 +67,8 @@ def _plain(layer: Layer) -> Any:
                        shapes=[shape, *(stream.shape for stream in layer.more)],
                        channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds)
     if isinstance(layer, Concat):
-        channels = (layer.i.channels, *(stream.channels for stream in layer.more))
-        return ConcatUnit(shape=shape, channels=channels, lanes=lanes)
+        parts = (layer.i.channels, *(stream.channels for stream in layer.more))
+        return ConcatUnit(shape=shape, channels=parts, lanes=lanes)
     if isinstance(layer, Slice):
         return SliceUnit(shape=shape, channels=layer.i.channels, start=layer.start,
                          stop=layer.start + layer.o.channels, lanes=lanes)

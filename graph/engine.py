@@ -48,7 +48,7 @@ class Program:
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        links = []
+        links: list[list[int]] = []
         takes: list[list[tuple[int, np.ndarray]]] = [[] for _ in flow.processes]
         gives: list[list[tuple[int, np.ndarray]]] = [[] for _ in flow.processes]
         for edge, (giver, taker), beats in zip(flow.edges, flow.ends, flow.beats, strict=True):

@@ -62,13 +62,13 @@ def _ample(timer: Timer) -> tuple[list[int], int, int]:
     """
     edges = timer.flow.edges
     endless = [0 if edge.source is None or edge.target is None else ENDLESS for edge in edges]
-    cycles, run = _fastest(timer, endless)
+    cycles, fastest = _fastest(timer, endless)
     wanted = [depth if beats > room else 0 for depth, beats, room in
-              zip(endless, run.outstanding(0), _rooms(timer.flow), strict=True)]
+              zip(endless, fastest.outstanding(0), _rooms(timer.flow), strict=True)]
     run = timer.settle(wanted, cycles)
     if run is None:
         wanted, run = endless, timer.settle(endless, cycles)
-        assert run is not None
+    assert run is not None
     depths = [0 if not depth or now <= room else max(2, after - room)
               for depth, now, after, room in zip(wanted, run.outstanding(0), run.outstanding(1),
                                                  _rooms(timer.flow), strict=True)]

@@ -80,7 +80,7 @@ def _choices(layer: Layer, target: int) -> Iterator[Fold]:
     """Give every fold of a layer that keeps within ``target`` cycles a frame."""
     keys = [axis.key for axis in axes(layer)]
     for values in product(*(_divisors(axis.size) for axis in axes(layer))):
-        fold = Fold(memory=layer.fold.memory, **dict(zip(keys, values, strict=True)))
+        fold = _fold(dict(zip(keys, values, strict=True)), layer.fold.memory)
         if cycles(layer, fold) <= target:
             yield fold
 
@@ -148,7 +148,11 @@ def _fold_stretch(stretch: list[tuple[Layer, tuple[str, ...]]], chosen: dict[str
 
 
 def _fastest(layer: Layer) -> Fold:
-    return Fold(**{axis.key: axis.size for axis in axes(layer)})
+    return _fold({axis.key: axis.size for axis in axes(layer)})
+
+
+def _fold(sizes: dict[str, int], memory: str = "auto") -> Fold:
+    return Fold(pe=sizes.get("pe", 1), simd=sizes.get("simd", 1), memory=memory)
 
 
 def fold_for_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",

@@ -45,10 +45,11 @@ class Timing:
 class Plain:
     """What ``Simulation`` is, by the definition: small graphs need no compiler."""
 
-    def __init__(self, flow: Flow, depths: Sequence[int], **options: int) -> None:
+    def __init__(self, flow: Flow, depths: Sequence[int], pace: int,
+                 fifo_delay: int | None) -> None:
         # What never fills holds all there is.
         most = MOST_FRAMES * max(flow.beats)
-        self._flow, self._options = flow, options
+        self._flow, self._pace, self._fifo_delay = flow, pace, fifo_delay
         self._depths = [most if depth == ENDLESS else depth for depth in depths]
         self._run: Run | None = None
         self._done = self._frames = 0
@@ -57,7 +58,8 @@ class Plain:
         """Go on until so many frames are done."""
         if frames > self._done:
             self._done = max(frames, 2 * self._done, 4)
-            self._run = simulate(self._flow, self._depths, self._done, **self._options)
+            self._run = simulate(self._flow, self._depths, self._done, pace=self._pace,
+                                 fifo_delay=self._fifo_delay)
         self._frames = frames
 
     def __getattr__(self, name: str):
@@ -80,11 +82,12 @@ class Timer:
         if (waits or self.events > SMALL) and has_compiler():
             self._program = Program(flow)
 
-    def start(self, depths: Sequence[int], **options: int) -> Simulation | Plain:
-        """Return a simulation at its start; ``options`` are those of ``Simulation``."""
+    def start(self, depths: Sequence[int], *, pace: int = 0,
+              fifo_delay: int | None = None) -> Simulation | Plain:
+        """Return a simulation at its start; see ``Simulation``."""
         if self._program is None:
-            return Plain(self.flow, depths, **options)
-        return Simulation(self._program, depths, **options)
+            return Plain(self.flow, depths, pace, fifo_delay)
+        return Simulation(self._program, depths, pace=pace, fifo_delay=fifo_delay)
 
     @property
     def events(self) -> int:
@@ -103,14 +106,15 @@ class Timer:
         return min(max(1, *frames), MOST_FRAMES // 2)
 
     def settle(self, depths: Sequence[int], cycles: int, latency: int | None = None,
-               **options: int) -> Simulation | Plain | None:
+               fifo_delay: int | None = None) -> Simulation | Plain | None:
         """Run until frames go through every ``cycles`` cycles; None if they never do.
 
         ``cycles`` must be no less than the bound. The input offers a frame every ``cycles`` cycles:
         what keeps up with that is as fast when the input always offers. The first frame must go
         through within ``latency``.
         """
-        run, memory, late = self.start(depths, pace=cycles, **options), self.memory(depths), 0
+        run = self.start(depths, pace=cycles, fifo_delay=fifo_delay)
+        memory, late = self.memory(depths), 0
         for frames in range(1, MOST_FRAMES + 1):
             try:
                 run.go(frames)
