@@ -17,9 +17,9 @@ __all__ = ["Column", "Line", "Node", "picture"]
 BOX, BOX_HEIGHT = 172.0, 54.0           # a layer
 MARK_HEIGHT = 17.0                      # a FIFO, a width converter
 DOT = 8.0                               # a fork
-LETTER = 6.0                            # width of a letter of a mark, at the most
+LETTER = 5.7                            # width of a letter of a mark, at the most
 LANE = 14.0                             # a stream that passes a row
-APART = 14.0                            # between neighbours of a row
+APART = 12.0                            # between neighbours of a row
 GAP, LABELLED = 16.0, 30.0              # between rows; where a stream in between is labelled
 EDGE = 6.0                              # around a column
 COLUMNS, LEAST, MOST = 4, 340.0, 1000.0  # columns to aim at, and limits of their height
@@ -254,9 +254,10 @@ def _cut(rows: list[list[Node]], streams: list[_Stream], bottoms: list[float]) -
     for stream in streams:
         for node in stream.nodes[:-1]:
             crossing[node.row] += 1
-    # Not between a layer and what stands on its stream: a column begins with a layer's output.
-    after = [k for k in range(len(rows) - 1)
-             if crossing[k] == 1 and any(node.kind == "box" for node in rows[k])]
+    # Not between a layer and what stands on its stream: a column begins with a layer's output, and
+    # holds a layer.
+    boxes = [k for k, row in enumerate(rows) if any(node.kind == "box" for node in row)]
+    after = [k for k in boxes[:-1] if crossing[k] == 1]
     most = min(max(bottoms[-1] / COLUMNS, LEAST), MOST)
     count = ceil(bottoms[-1] / most)
     while True:

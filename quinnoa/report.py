@@ -30,10 +30,11 @@ Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``
 and, where they apply: ``latency``; ``utilisation``, the share of the cycles in which it works;
 ``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of one element), and ``dims``;
 ``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO, and the beats it ``held`` at the
-most; ``weights`` in words, such as "bipolar"; ``memory`` (style), ``memory_width``,
-``memory_depth`` of the weights or, in an SWU, of the ring; ``kernel``, ``stride``, ``dilation``,
-``pads`` of an SWU; ``op``, ``vectors`` of a pool; ``multipliers`` of an add; ``start``, ``stop`` of
-a slice; ``factor`` of an upsample; ``k`` of a top K; ``ways`` of a fork.
+most in the run that timed the network; ``weights`` in words, such as "bipolar"; ``memory``
+(style), ``memory_width``, ``memory_depth`` of the weights or, in an SWU, of the lines; ``kernel``,
+``stride``, ``dilation``, ``pads`` of an SWU; ``op``, ``vectors`` of a pool; ``multipliers`` of an
+add; ``start``, ``stop`` of a slice; ``factor`` of an upsample; ``k`` of a top K; ``ways`` of a
+fork.
 """
 
 import json
@@ -99,7 +100,7 @@ def show(report: Report, simulation: Report | None = None) -> None:
     table = Table(title=Text(f"{report['name']}: {rate(report['fps'])} frames/s "
                              f"at {number(report['clock_mhz'])} MHz"), title_justify="left")
     table.add_column("layer")
-    table.add_column("size")
+    table.add_column("size", no_wrap=True)
     for heading in ("PE", "SIMD", "cycles", "busy", *(RESOURCES[k] for k in used)):
         table.add_column(heading, justify="right")
     for layer in report["layers"]:
@@ -176,16 +177,14 @@ def _size(layer: Report) -> str:
     if layer.get("mw"):
         return f"{layer['mh']:,} × {layer['mw']:,}"
     if kind == "fifo":
-        held = layer.get("held")
-        return f"{layer['depth']:,} deep" + ("" if held is None else f", holds {held:,}")
+        return f"{layer['depth']:,} deep"
     if kind == "width" and layer.get("i") and layer.get("o"):
         return f"{layer['i']['lanes']} → {layer['o']['lanes']}"
     if kind == "fork" and "ways" in layer:
         return f"{layer['ways']} ways"
     if kind == "swu" and "kernel" in layer:
-        return " × ".join(map(str, layer["kernel"])) + "".join(
-            f", {key} {_pair(layer[key])}" for key in ("stride", "dilation")
-            if set(layer[key]) != {1})
+        dilation = "" if set(layer["dilation"]) == {1} else f", dilation {_pair(layer['dilation'])}"
+        return _kernel(layer) + dilation
     if kind == "pool" and "op" in layer:
         return f"{layer['op']} of {layer['vectors']:,}"
     if kind == "slice" and "stop" in layer:
@@ -193,6 +192,12 @@ def _size(layer: Report) -> str:
     if kind == "upsample" and "factor" in layer:
         return f"by {_pair(layer['factor'])}"
     return f"top {layer['k']}" if kind == "topk" and "k" in layer else ""
+
+
+def _kernel(layer: Report) -> str:
+    """Return kernel and stride of an SWU."""
+    stride = "" if set(layer["stride"]) == {1} else f" / {_pair(layer['stride'])}"
+    return " × ".join(map(str, layer["kernel"])) + stride
 
 
 def _pair(numbers: list[int]) -> str:
@@ -203,8 +208,7 @@ def _pair(numbers: list[int]) -> str:
 def _what(layer: Report) -> str:
     """Return the kind of a layer, and what of its size the picture has room for."""
     if layer["kind"] == "swu" and "kernel" in layer:
-        stride = "" if set(layer["stride"]) == {1} else f" / {_pair(layer['stride'])}"
-        return f"swu {'×'.join(map(str, layer['kernel']))}{stride}"
+        return f"swu {_kernel(layer)}"
     if layer["kind"] in ("pool", "slice", "upsample", "topk"):
         return f"{layer['kind']} {_size(layer)}".removesuffix(" ")
     return layer["kind"]

@@ -27,6 +27,8 @@ from quinnoa.graph.resources import (
 )
 from quinnoa.platforms.parts import part_named
 from quinnoa.rtl.shapes import is_bipolar, range_of
+from quinnoa.rtl.swu import SWU
+from quinnoa.rtl.wide_swu import WideSWU
 
 __all__ = ["summarise"]
 
@@ -123,7 +125,7 @@ def _details(layer: Layer, component) -> dict[str, Any]:
     if isinstance(layer, Window):
         return {"kernel": list(layer.kernel), "stride": list(layer.stride),
                 "dilation": list(layer.dilation), "pads": list(layer.pads),
-                "memory": component.memory, "memory_width": _width(component.i),
+                "memory": component.memory, "memory_width": _kept_width(component),
                 "memory_depth": component.depth}
     if isinstance(layer, Reduce):
         return {"op": layer.op, "vectors": layer.vectors}
@@ -136,6 +138,14 @@ def _details(layer: Layer, component) -> dict[str, Any]:
     if isinstance(layer, TopK):
         return {"k": layer.k}
     return {}
+
+
+def _kept_width(component: SWU | WideSWU) -> int:
+    """Return the bits of what an SWU keeps side by side."""
+    if isinstance(component, SWU):
+        return _width(component.i)
+    # A word is a row of the kernel.
+    return component.banks * component.windows.kernel[1] * _width(component.i)
 
 
 def _stream(port) -> dict[str, int]:
