@@ -15,6 +15,7 @@ from .activate import laid_thresholds
 from .constants import Problem
 from .draft import Draft
 from .encoding import Encoding, alike
+from .evaluate import attributes
 from .layers import Add, Concat, Stream
 from .network import Sum
 from .read import label
@@ -73,14 +74,14 @@ def _multipliers(node: onnx.NodeProto, sources: Sequence[Source]
     scales = np.stack([np.broadcast_to(np.asarray(each.encoding.scale, np.float64), channels)
                        for each in sources])
     found = [common_scale(column.tolist()) for column in np.unique(scales, axis=1).T]
-    if None in found or len({multipliers for _, multipliers in filter(None, found)}) != 1:
-        first = found.index(None) if None in found else 0
-        given = " and ".join(f"{scale:.9g}" for scale in np.unique(scales, axis=1)[:, first])
-        raise Problem(node, f"the scales of its inputs are {given}: not small multiples of a "
-                            "common one, the same for all channels; put one quantizer (the same "
-                            "scale) on both")
-    assert found[0] is not None
-    multipliers = found[0][1]
+    multipliers = found[0][1] if found[0] else ()
+    wrong = [k for k, pair in enumerate(found) if not pair or pair[1] != multipliers]
+    if wrong:
+        given = [" and ".join(f"{scale:.9g}" for scale in np.unique(scales, axis=1)[:, k])
+                 for k in dict.fromkeys((0, wrong[0]))]
+        raise Problem(node, f"the scales of its inputs are {', in another channel '.join(given)}: "
+                            "not small multiples of a common one, the same for all channels; put "
+                            "one quantizer (the same scale) on both")
     return alike(scales[0] / multipliers[0]), multipliers
 
 
@@ -95,14 +96,18 @@ def concat(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dic
         given = " and ".join(str(list(each)) for each in dims)
         raise Problem(node, f"dims {given}; tensors of the same pixels, channel behind channel, "
                             "are expected")
-    sources = _alike(draft, node, sources)
-    first = sources[0]
     channels = [each.stream.channels for each in sources]
     starts, total = np.cumsum([0, *channels[:-1]]), sum(channels)
-    orders = [(each.order // count * total + start + each.order % count).reshape(1, *shape[1:])
-              for each, count, start, shape in zip(sources, channels, starts, dims, strict=True)]
-    axis = next(a.i for a in node.attribute if a.name == "axis")
+    axis, orders = attributes(node)["axis"], []
+    for each, count, start, shape in zip(sources, channels, starts, dims, strict=True):
+        pixel = (each.order // count).reshape(1, *shape[1:])
+        if (pixel.min(axis=axis) != pixel.max(axis=axis)).any():
+            raise Problem(node, f"it puts rows or columns behind one another (axis {axis} of dims "
+                                f"{list(shape)}); channels alone are expected")
+        orders.append(pixel * total + start + (each.order % count).reshape(pixel.shape))
     order = np.concatenate(orders, axis).reshape(-1)
+    sources = _alike(draft, node, sources)
+    first = sources[0]
     stream = Stream((*first.stream.dims[:-1], total), first.stream.shape)
     name = draft.lay(Concat, sources, stream, label(node))
     draft.became([node], name)
@@ -119,13 +124,15 @@ def _alike(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> lis
     """Return sources of one scale and shape: those that differ have their codes changed."""
     scales: list[Any] = [each.encoding.scale for each in sources]
     offsets: list[Any] = [each.encoding.offset for each in sources]
-    given = " and ".join(dict.fromkeys(
-        f"{_shown(scale)} (offset {_shown(offset)})"
-        for scale, offset in zip(scales, offsets, strict=True)))
-    refusal = Problem(node, f"the scales of its inputs are {given}, of {len(sources)} inputs; one "
-                            "is expected: put one quantizer (the same scale) on all")
     if any(np.ndim(value) for value in (*scales, *offsets)):
-        raise refusal
+        raise Problem(node, "some of its inputs have one scale a channel; one for all is expected: "
+                            "put one quantizer (the same scale) on all of them")
+    given = " and ".join(dict.fromkeys(
+        f"{scale:.9g}" + f" (offset {offset:.9g})" * (offset != 0)
+        for scale, offset in zip(scales, offsets, strict=True)))
+    refusal = Problem(node, f"the scales of its inputs are {given}: not small multiples of a "
+                            "common one, for a few bits; put one quantizer (the same scale) on all "
+                            "of them")
     scales, offsets = ([float(value) for value in values] for values in (scales, offsets))
     found = common_scale(scales)
     if found is None:
@@ -156,7 +163,3 @@ def _recoded(draft: Draft, node: onnx.NodeProto, source: Source, m: int, shift: 
         return source
     return laid_thresholds(draft, source, lambda a: m * a + shift, encoding, source.order, node,
                            monotone=True, alone=False, text=f"{label(node)}: on one scale")
-
-
-def _shown(value: float | np.ndarray) -> str:
-    return "one a channel" if np.ndim(value) else f"{value:.9g}"

@@ -247,7 +247,7 @@ def upsample(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> d
     if any(source.pads) or o_dims[1] != channels or want.size != prod(o_dims[2:]) or (
             got != want.reshape(o_dims[2:])).any():
         raise Problem(node, f"from dims {list(i_dims)} to {list(o_dims)}, mode "
-                            f"{attributes(node).get('mode', 'nearest')}; every pixel repeated, "
+                            f"{attributes(node).get('mode', 'nearest')}; every pixel repeated "
                             "(nearest, asymmetric, floor, by whole numbers) is expected")
     dims = (height * factor[0], width * factor[1], channels)
     stream = Stream(dims, source.stream.shape)
