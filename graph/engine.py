@@ -192,6 +192,12 @@ class Simulation:
         return int(self._library.timing_first_in(self._handle))
 
     @property
+    def beats(self) -> int:
+        """Transfers so far, of all streams."""
+        return sum(int(self._library.timing_taken(self._handle, k))
+                   for k in range(len(self._program.flow.edges)))
+
+    @property
     def ends(self) -> np.ndarray:
         """Cycle of the last event of each process in each frame."""
         return self._ends[:self.frames]

@@ -8,9 +8,9 @@ from .timing import Flow
 
 __all__ = ["size_fifos"]
 
-# Events that the search may simulate, some seconds. What it has not come to then stays ample.
-EFFORT = 400_000_000
-# Frames of a trial, about.
+# Transfers that the search may simulate, a few seconds. What it has not come to then stays ample.
+EFFORT = 60_000_000
+# Frames over which cycles are averaged where a unit is slower than its steps.
 FRAMES = 6
 
 
@@ -20,7 +20,7 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
 
     From depths that are proven to be ample each is made as small in turn, the largest first, as
     the cycles a frame and the latency of a first frame allow. In a marked graph a larger FIFO never
-    delays anything: so bisection finds each one's least, and groups of them go at one trial.
+    delays anything: so bisection finds each one's least.
 
     Parameters
     ----------
@@ -28,19 +28,18 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
     widths : sequence of int
         Bits of a beat of every edge.
     effort : int
-        Events that the search may simulate. It ends before, at the smallest depths, for all but the
-        largest graphs.
+        Transfers that the search may simulate. It ends before, at the smallest depths, for all
+        but the largest graphs.
     """
     timer = Timer(flow)
     depths, cycles, latency = _ample(timer)
-    if not any(depths):
-        return depths, timer.timing(depths, cycles)
+    order = sorted((k for k, depth in enumerate(depths) if depth),
+                   key=lambda k: (-depths[k] * widths[k], k))
     search = _Search(timer, cycles, effort)
-    order = [k for k, depth in enumerate(depths) if depth]
-    order.sort(key=lambda k: (-depths[k] * widths[k], k))
     needed = search.needed(depths, order, latency)
-    # A FIFO that went has taken its own latency with it.
-    latency = timer.timing(depths, cycles).latency
+    if len(needed) < len(order):
+        # A FIFO that goes takes its own latency with it.
+        latency = timer.timing(depths, cycles).latency
     for k in needed:
         search.shrink(depths, k, latency)
     return depths, timer.timing(depths, cycles)
@@ -95,15 +94,12 @@ class _Search:
     """The search for smaller depths that do as well, as long as its effort lasts."""
 
     def __init__(self, timer: Timer, cycles: int, effort: int) -> None:
-        self._timer, self._cycles = timer, cycles
-        self._trials = max(1, effort // (FRAMES * timer.events))
+        self._timer, self._cycles, self._until = timer, cycles, timer.beats + effort
 
-    def _do(self, depths: Sequence[int], latency: int) -> bool:
+    def do(self, depths: Sequence[int], latency: int) -> bool:
         """Tell whether depths do; never, once no effort is left."""
-        if not self._trials:
-            return False
-        self._trials -= 1
-        return self._timer.settle(depths, self._cycles, latency) is not None
+        return (self._timer.beats < self._until
+                and self._timer.settle(depths, self._cycles, latency) is not None)
 
     def needed(self, depths: list[int], order: list[int], latency: int) -> list[int]:
         """Take away every FIFO that can go, in order; return those that cannot.
@@ -115,7 +111,7 @@ class _Search:
         trial = list(depths)
         for k in order:
             trial[k] = 0
-        if self._do(trial, latency):
+        if self.do(trial, latency):
             depths[:] = trial
             return []
         if len(order) == 1:
@@ -125,12 +121,19 @@ class _Search:
                 *self.needed(depths, order[half:], latency)]
 
     def shrink(self, depths: list[int], k: int, latency: int) -> None:
-        """Find the least depth of one FIFO, all others as they are; without one it does not do."""
-        low, high = 2, depths[k]
+        """Make one FIFO, which cannot go, the least that does, all others as they are."""
+        def does(depth: int) -> bool:
+            return self.do([*depths[:k], depth, *depths[k + 1:]], latency)
+
+        # Most are at their least, or near it: farther and farther down, and then between.
+        low, high, step = 2, depths[k], 1
+        while low < high and does(max(low, high - step)):
+            high, step = max(low, high - step), 2 * step
+        low = max(low, high - step + 1)
         while low < high:
             middle = (low + high) // 2
-            if self._do([*depths[:k], middle, *depths[k + 1:]], latency):
+            if does(middle):
                 high = middle
             else:
                 low = middle + 1
-        depths[k] = low
+        depths[k] = high

@@ -14,8 +14,8 @@ from .timing import Flow, Run, simulate
 
 __all__ = ["Plain", "Timer", "Timing", "first_latency"]
 
-# Up to so many events a frame the definition itself is fast enough to do without a compiler.
-SMALL = 2000
+# Up to so many beats a frame the definition itself is fast enough to do without a compiler.
+SMALL = 1000
 # Frames in a row that come late before a trial is given up.
 PATIENCE = 4
 
@@ -62,6 +62,11 @@ class Plain:
                                  fifo_delay=self._fifo_delay)
         self._frames = frames
 
+    @property
+    def beats(self) -> int:
+        """Transfers so far, of all streams."""
+        return self._done * sum(self._flow.beats)
+
     def __getattr__(self, name: str):
         found = getattr(self._run, name)
         return found[:self._frames] if isinstance(found, np.ndarray) else found
@@ -77,9 +82,10 @@ class Timer:
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
+        self.beats = 0                  # transfers that were simulated
         self._program = None
         waits = any(process.waits for _, process in flow.processes)
-        if (waits or self.events > SMALL) and has_compiler():
+        if (waits or sum(flow.beats) > SMALL) and has_compiler():
             self._program = Program(flow)
 
     def start(self, depths: Sequence[int], *, pace: int = 0,
@@ -88,11 +94,6 @@ class Timer:
         if self._program is None:
             return Plain(self.flow, depths, pace, fifo_delay)
         return Simulation(self._program, depths, pace=pace, fifo_delay=fifo_delay)
-
-    @property
-    def events(self) -> int:
-        """Events of a frame, about."""
-        return 2 * sum(self.flow.beats)
 
     def memory(self, depths: Sequence[int]) -> int:
         """Return how many frames back anything in the graph can depend on."""
@@ -114,23 +115,30 @@ class Timer:
         through within ``latency``.
         """
         run = self.start(depths, pace=cycles, fifo_delay=fifo_delay)
-        memory, late = self.memory(depths), 0
+        settles = self._settles(run, self.memory(depths), cycles, latency)
+        self.beats += run.beats
+        return run if settles else None
+
+    def _settles(self, run: Simulation | Plain, memory: int, cycles: int,
+                 latency: int | None) -> bool:
+        """Go on until frames go through every ``cycles`` cycles; tell whether they ever do."""
+        late = 0
         for frames in range(1, MOST_FRAMES + 1):
             try:
                 run.go(frames)
             except QuinnoaError:
-                return None
+                return False
             if frames == 1:
                 if latency is not None and first_latency(run) > latency:
-                    return None
+                    return False
                 continue
             if _period(run.ends, run.marks, memory, 1) == cycles:
-                return run
+                return True
             # A frame can be late while the first ones fill the graph, but not again and again.
             late = late + 1 if run.o_ends[-1] - run.o_ends[-2] > cycles else 0
             if late == PATIENCE:
-                return None
-        return None
+                return False
+        return False
 
     def timing(self, depths: Sequence[int], cycles: int | None = None) -> Timing:
         """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still.
