@@ -19,7 +19,7 @@ from .layers import Depthwise, MatMul, Reduce, Slice, Stream, Upsample, Window
 from .network import Sum, Tap
 from .products import accumulator_limits, accumulator_shape, weight_shape
 from .read import label
-from .source import Source, code_of, image_order
+from .source import Source, code_of, image_dims, image_order
 
 __all__ = ["JOINT", "Joint"]
 
@@ -164,14 +164,14 @@ def _repeated(source: Source, layer: str, stream: Stream) -> Source:
 
 
 def max_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dict[str, Source]:
-    """MaxPool, GlobalMaxPool: the greatest code; what lies outside is the least."""
+    """MaxPool, GlobalMaxPool, ReduceMax: the greatest code; what lies outside is the least."""
     source, own = sources[0].image(node, draft.folded.dims[node.input[0]])
     if not (np.asarray(source.encoding.scale) > 0).all():
         raise Problem(node, "its input falls where the integers rise (a negative scale), in some "
                             "channels at least; put a quantizer in front of it")
     if len([name for name in node.output if name]) > 1:
         raise Problem(node, "it gives indices, too; the maxima alone are expected")
-    windows = geometry(node, draft.folded, None, source.pads)
+    windows = _pooling(draft, node, source)
     least = source.encoding.low
     if any(source.pads):
         beyond = any(a > b for a, b in zip(windows.pads, source.pads, strict=True))
@@ -189,9 +189,9 @@ def max_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> d
 
 def average_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]
                  ) -> dict[str, Source]:
-    """AveragePool, GlobalAveragePool: the sum, of a smaller scale."""
+    """AveragePool, GlobalAveragePool, ReduceMean: the sum, of a smaller scale."""
     source, own = sources[0].image(node, draft.folded.dims[node.input[0]])
-    windows = geometry(node, draft.folded, None, source.pads)
+    windows = _pooling(draft, node, source)
     beyond = tuple(a - b for a, b in zip(windows.pads, source.pads, strict=True))
     if any(beyond) and not attributes(node).get("count_include_pad", 0):
         raise Problem(node, f"pads {list(windows.own)} that do not count: windows at the edges "
@@ -211,6 +211,22 @@ def average_pool(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]
                      quantized=False)
     draft.sums.append(Sum(node.output[0], result.layer, encoding, result.order))
     return {node.output[0]: result}
+
+
+def _pooling(draft: Draft, node: onnx.NodeProto, source: Source) -> Geometry:
+    """Return the windows of a pool; those of ReduceMax and ReduceMean are whole images."""
+    folded = draft.folded
+    if not node.op_type.startswith("Reduce"):
+        return geometry(node, folded, None, source.pads)
+    given = attributes(node).get("axes")
+    if len(node.input) > 1 and node.input[1]:
+        given = folded.constants[node.input[1]].tolist()
+    dims = folded.dims[node.input[0]]
+    if given is None or {axis % len(dims) for axis in given} != set(range(2, len(dims))):
+        raise Problem(node, f"along axes {given} of dims {list(dims)}; all rows and columns are "
+                            "expected")
+    height, width, _ = image_dims(node, dims)
+    return Geometry((height, width), (1, 1), (1, 1), source.pads, (0, 0, 0, 0), (1, 1))
 
 
 def _pooled(draft: Draft, node: onnx.NodeProto, source: Source, own: np.ndarray,
@@ -315,7 +331,8 @@ def pad(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dict[s
 
 
 JOINT: dict[str, Joint] = {
-    "MatMul": matmul, "Gemm": matmul, "Conv": conv, "MaxPool": max_pool,
-    "GlobalMaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePool": average_pool,
+    "MatMul": matmul, "Gemm": matmul, "Conv": conv,
+    "MaxPool": max_pool, "GlobalMaxPool": max_pool, "ReduceMax": max_pool,
+    "AveragePool": average_pool, "GlobalAveragePool": average_pool, "ReduceMean": average_pool,
     "Resize": upsample, "Upsample": upsample, "Slice": part, "Split": part, "Pad": pad,
     "Concat": concat, "Add": add}

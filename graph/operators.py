@@ -23,13 +23,13 @@ QUANTIZERS = frozenset(["Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThre
                         "QuantizeLinear", "Sign", "Round", "Floor", "Ceil"])
 # What chains lead from and to.
 JOINTS = frozenset([*PRODUCTS, "Conv", "MaxPool", "AveragePool", "GlobalMaxPool",
-                    "GlobalAveragePool", "Resize", "Upsample", "Concat", "Split", "Slice", "Pad"])
+                    "GlobalAveragePool", "ReduceMax", "ReduceMean", "Resize", "Upsample", "Concat",
+                    "Split", "Slice", "Pad"])
 # Behind the last layer, on the host.
 LAST = frozenset(["Softmax", "LogSoftmax", "TopK", "ArgMax"])
 # Only of what is known when the model is read: weights, and shapes.
 STATIC = frozenset("""
-    Constant Shape Size Gather Range ConstantOfShape Expand ReduceProd ReduceMax ReduceMin ReduceSum
-    ReduceMean Mod
+    Constant Shape Size Gather Range ConstantOfShape Expand ReduceProd ReduceMin ReduceSum Mod
 """.split())
 
 # Rise or fall with their first input, whatever the others are. Of Sigmoid, Tanh and their like

@@ -17,7 +17,7 @@ from .quantizers import has_limits
 
 __all__ = ["behind_quantizers"]
 
-_MAX_POOLS = ("MaxPool", "GlobalMaxPool")
+_MAX_POOLS = ("MaxPool", "GlobalMaxPool", "ReduceMax")
 # Rise with their first input, whatever the others are.
 _RISING = frozenset("""
     Add Relu Clip Identity Dropout Floor Ceil Round Quant IntQuant BipolarQuant Trunc

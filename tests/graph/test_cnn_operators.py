@@ -8,7 +8,7 @@ from quinnoa.graph.compare import against_executor
 from quinnoa.graph.constants import fold_constants
 from quinnoa.graph.lower import InputType, load
 from quinnoa.graph.read import read
-from tests.models import QONNX, Graph, reference
+from tests.models import QONNX, Graph, QCDQGraph, reference
 
 C, H, W = 4, 7, 6
 DIMS = (1, C, H, W)
@@ -499,3 +499,42 @@ def test_the_executors_rounding_is_told_apart_in_branches_too():
     y[3] += 1
     wrong = against_executor(network, frames(DIMS, 60), y)
     assert wrong["mismatches"] - wrong["rounded"] in (0, 1) and wrong["mismatches"] > 0
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceMax"])
+def test_reductions_of_whole_images_are_global_pools(op, keepdims):
+    dims = (1, C, 6, 6)
+
+    def body(g, x):
+        x = g.node(op, activation(g, conv(g, x, 8, C), 8), axes=[-1, 2], keepdims=keepdims)
+        x = g.node("Flatten", x) if keepdims else x
+        return g.node("MatMul", x, g.quant(rng().integers(-3, 4, (8, 3)) * 0.5, 0.5, 3))
+
+    check(cnn(body, dims=dims), dims, "swu mvtu pool mvtu")
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_convolutions_in_qcdq_form(axis):
+    g = QCDQGraph(list(DIMS))
+    codes = rng().integers(-7, 8, (5, C, 3, 3))
+    scale = np.float32(0.25) if axis is None else 2.0 ** rng(1).integers(-3, 0, 5)
+    zeros = g.constant(np.zeros(np.shape(scale)), np.int8)
+    weights = g.node("DequantizeLinear", g.constant(codes, np.int8), scale, zeros, axis=0)
+    x = g.node("Conv", g.quant("x", 0.5, 4), weights, pads=[1, 1, 1, 1])
+    x = g.node("GlobalMaxPool", g.quant(g.node("Relu", x), 1.0, 4, signed=False))
+    network = check(finished(g, x), kinds="swu mvtu pool")
+    np.testing.assert_array_equal(network.layers[1].weights,
+                                  codes.transpose(0, 2, 3, 1).reshape(5, -1))
+
+
+def test_a_file_of_several_frames_runs_any_number():
+    def body(g, x):
+        x = activation(g, conv(g, x, 6, C, pads=[1, 1, 1, 1]), 6)
+        x = g.node("AveragePool", g.node("MaxPool", x, kernel_shape=[2, 2]), kernel_shape=[2, 1])
+        return g.node("Flatten", x)
+
+    one, three = cnn(body), cnn(body, dims=(3, C, H, W))
+    x = frames(DIMS, 7)
+    np.testing.assert_array_equal(load(three).run(x), load(one).run(x))
+    np.testing.assert_array_equal(load(one).run(x), reference(one, x))
