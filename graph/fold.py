@@ -18,7 +18,7 @@ from .network import Network
 from .resources import Resources, converter_resources, layer_resources
 
 __all__ = ["Budget", "MEMORIES", "check_fold", "cycles", "fold_for_cycles", "fold_for_fps",
-           "fold_from_file", "fold_to_fit", "folds_as_toml"]
+           "fold_from_file", "fold_to_fit", "folds_as_toml", "least_cycles"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
 
@@ -155,6 +155,11 @@ def _fold(sizes: dict[str, int], memory: str = "auto") -> Fold:
     return Fold(pe=sizes.get("pe", 1), simd=sizes.get("simd", 1), memory=memory)
 
 
+def least_cycles(network: Network) -> int:
+    """Return the cycles a frame that no folds of the network can go below."""
+    return max(cycles(layer, _fastest(layer)) for layer in network.layers)
+
+
 def fold_for_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",
                  budget: Budget = DEFAULT_BUDGET) -> Network:
     """Return the network in the cheapest folds that reach ``fps`` frames/s at the clock."""
@@ -180,8 +185,8 @@ def fold_to_fit(network: Network, budget: Budget, *, family: str = "xc7") -> Net
     """
     targets = sorted({cycles(layer, fold) for layer in network.layers
                       for fold in _choices(layer, 1 << 62)})
-    slowest_fast = max(cycles(layer, _fastest(layer)) for layer in network.layers)
-    targets = [target for target in targets if target >= slowest_fast]
+    least = least_cycles(network)
+    targets = [target for target in targets if target >= least]
 
     def trial(target: int) -> tuple[Network, Resources]:
         folded = fold_for_cycles(network, target, family=family, budget=budget)

@@ -52,9 +52,18 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
          family="generic"):
     """Return the network folded: from a file, for frames a second, or as fast as a device holds.
 
-    Without any of them the folds are the cheapest for 10,000 frames/s.
+    Without any of them the folds are the cheapest for 10,000 frames/s, or for as many as there can
+    be.
     """
-    from quinnoa.graph.fold import Budget, fold_for_fps, fold_from_file, fold_to_fit
+    from quinnoa.graph.fold import (
+        DEFAULT_BUDGET,
+        Budget,
+        fold_for_cycles,
+        fold_for_fps,
+        fold_from_file,
+        fold_to_fit,
+        least_cycles,
+    )
     from quinnoa.platforms.parts import part_named
 
     if sum((fps is not None, fold_file is not None, bool(maximum))) > 1:
@@ -65,13 +74,16 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
         raise QuinnoaError("--max needs a device to fill: give --device PART")
     if fold_file is not None:
         return fold_from_file(network, Path(fold_file))
-    part = part_named(device) if device else None
-    if part is not None:
+    budget = DEFAULT_BUDGET
+    if device:
+        part = part_named(device)
         budget = Budget(lut=part.lut, bram36=part.bram36)
-        if maximum:
-            return fold_to_fit(network, budget, family=family)
-        return fold_for_fps(network, fps or DEFAULT_FPS, clock_mhz, family=family, budget=budget)
-    return fold_for_fps(network, DEFAULT_FPS if fps is None else fps, clock_mhz, family=family)
+    if maximum:
+        return fold_to_fit(network, budget, family=family)
+    if fps is None:
+        target = max(int(clock_mhz * 1e6 / DEFAULT_FPS), least_cycles(network))
+        return fold_for_cycles(network, target, family=family, budget=budget)
+    return fold_for_fps(network, fps, clock_mhz, family=family, budget=budget)
 
 
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
