@@ -98,7 +98,8 @@ def _front_encoding(source: Source, front: Chain, folded: Folded) -> Encoding:
         a = np.broadcast_to(np.arange(low, high + 1)[:, None], (high - low + 1, len(source.low)))
     else:
         raise Problem(last, "it has no limits; put a quantizer that has in its place")
-    encoding = encoding.limited(function(a))
+    # The ends alone do not tell whether 0 occurs between -1 and +1.
+    encoding = replace(encoding.limited(function(a)), bipolar=False)
     if encoding.high - encoding.low >= 2 ** MAX_BITS:
         raise Problem(last, f"it gives integers from {encoding.low} to {encoding.high}; at most "
                             f"{MAX_BITS} bits are expected of an activation")

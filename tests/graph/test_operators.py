@@ -346,3 +346,13 @@ def test_a_final_softmax_runs_on_the_host(op):
     scores = reference(model, frames())
     np.testing.assert_array_equal(np.take_along_axis(scores, top, 1),
                                   -np.sort(-scores, axis=1)[:, :2])
+
+
+def test_codes_from_below_0_to_above_it_are_not_taken_for_one_bit():
+    # Of a rising function the ends alone, -1 and +1, are looked at.
+    g = Graph([1, 4])
+    x = g.node("MatMul", g.quant("x", 0.25, 3), np.eye(4))
+    x = g.node("MatMul", g.node("Round", x), np.eye(4)[:, ::-1])
+    model = g.model(x, [1, 4])
+    x = (np.arange(-8, 8).reshape(4, 4) / 8).astype(np.float32)
+    np.testing.assert_array_equal(load(model).run(x), reference(model, x))
