@@ -1,11 +1,14 @@
 """Tests of graph/fifos.py: FIFOs are ample, and not one of them could be smaller."""
 
+import numpy as np
 import pytest
 
+from quinnoa.errors import QuinnoaError
 from quinnoa.graph.fifos import size_fifos
 from quinnoa.graph.steady import Timer
 from quinnoa.graph.timing import Edge, Flow
-from tests.flows import fork, join, random_flow, ring, unit
+from quinnoa.rtl.schedule import Process, Schedule, Wait
+from tests.flows import fork, join, random_flow, ring, step, unit
 
 
 def smaller(depths):
@@ -67,3 +70,16 @@ def test_without_effort_the_depths_are_ample():
     assert all(a >= b for a, b in zip(ample, least, strict=True))
     again = Timer(flow).timing(ample)
     assert (again.cycles, again.latency) == (found.cycles, found.latency)
+
+
+def test_a_unit_that_waits_for_itself_is_told():
+    # Either process waits for the first step of the other.
+    takes, none = np.ones((1, 2), bool), np.zeros((1, 2), bool)
+    first = np.array([1, 1])
+    knot = Schedule(none[0], none[0], 1, 2, (Process(takes, none, (Wait(1, first, 1),)),
+                                             Process(none, takes, (Wait(0, first, 1),))))
+    flow = Flow([step(), knot], [Edge(None, 0, 0, 0), Edge(0, 0, 1, 0), Edge(1, 0, None, 0)], 2, 2,
+                ["swu0", "swu1"])
+    with pytest.raises(QuinnoaError, match=r"^the graph comes to stand still: swu0 to swu1, swu1 "
+                                           r"to the output move no more$"):
+        size_fifos(flow, [8, 8, 8])
