@@ -9,11 +9,11 @@ from quinnoa.rtl.families import Family
 from quinnoa.rtl.mvtu import MVTU
 from quinnoa.rtl.reduce import ReduceUnit
 from quinnoa.rtl.slice import SliceUnit
-from quinnoa.rtl.swu import SWU
 from quinnoa.rtl.threshold import ThresholdUnit
 from quinnoa.rtl.topk import TopKUnit
 from quinnoa.rtl.upsample import UpsampleUnit
 from quinnoa.rtl.vvtu import VVTU
+from quinnoa.rtl.wide_swu import sliding_window
 
 from .layers import (
     Add,
@@ -46,9 +46,10 @@ def component(layer: Layer, family: Family) -> Any:
                     family=family)
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
-        return SWU(height=height, width=width, channels=channels, kernel=layer.kernel,
-                   stride=layer.stride, dilation=layer.dilation, pads=layer.pads,
-                   pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
+        return sliding_window(
+            height=height, width=width, channels=channels, kernel=layer.kernel,
+            stride=layer.stride, dilation=layer.dilation, pads=layer.pads,
+            pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
     if isinstance(layer, Threshold):
         return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape)
     if isinstance(layer, TopK):

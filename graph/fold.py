@@ -57,10 +57,13 @@ def check_fold(layer: Layer, fold: Fold) -> None:
         value, word, what = getattr(fold, axis.key), axis.key.upper(), axis.what
         if value < 1:
             raise FoldError(f"{layer.name}: {axis.key} is {value}, but must be at least 1")
+        if value in axis.more:
+            continue
         if value > axis.size:
-            raise FoldError(f"{layer.name}: {word} is {value}, but {what} is only {axis.size}")
+            raise FoldError(f"{layer.name}: {word} is {value}, but {what} is only {axis.size}"
+                            + "".join(f", or take {wide}" for wide in axis.more))
         if axis.size % value and not (axis.pads and fold.pad):
-            near = _divisors(axis.size)
+            near = axis.choices
             below = max(d for d in near if d < value)
             above = min(d for d in near if d > value)
             pads = (f", or pad = true (pads to {ceil(axis.size / value) * value})"
@@ -72,14 +75,10 @@ def check_fold(layer: Layer, fold: Fold) -> None:
                         f"{', '.join(MEMORIES)}")
 
 
-def _divisors(n: int) -> list[int]:
-    return [d for d in range(1, n + 1) if n % d == 0]
-
-
 def _choices(layer: Layer, target: int) -> Iterator[Fold]:
     """Give every fold of a layer that keeps within ``target`` cycles a frame."""
     keys = [axis.key for axis in axes(layer)]
-    for values in product(*(_divisors(axis.size) for axis in axes(layer))):
+    for values in product(*(axis.choices for axis in axes(layer))):
         fold = _fold(dict(zip(keys, values, strict=True)), layer.fold.memory)
         if cycles(layer, fold) <= target:
             yield fold
@@ -148,7 +147,7 @@ def _fold_stretch(stretch: list[tuple[Layer, tuple[str, ...]]], chosen: dict[str
 
 
 def _fastest(layer: Layer) -> Fold:
-    return _fold({axis.key: axis.size for axis in axes(layer)})
+    return _fold({axis.key: axis.choices[-1] for axis in axes(layer)})
 
 
 def _fold(sizes: dict[str, int], memory: str = "auto") -> Fold:

@@ -23,13 +23,20 @@ __all__ = ["Axis", "axes", "cycles", "i_lanes", "o_lanes"]
 class Axis(NamedTuple):
     """One number of a fold: ``key`` says how many of the ``size`` things ``what`` go side by side.
 
-    ``pads`` tells whether ``size`` may be padded where the number does not divide it.
+    ``pads`` tells whether ``size`` may be padded where the number does not divide it; ``more`` are
+    numbers beyond ``size`` that will do too.
     """
 
     key: str
     what: str
     size: int
     pads: bool = False
+    more: tuple[int, ...] = ()
+
+    @property
+    def choices(self) -> list[int]:
+        """All numbers that need no padding, ascending."""
+        return [d for d in range(1, self.size + 1) if self.size % d == 0] + list(self.more)
 
 
 def axes(layer: Layer) -> tuple[Axis, ...]:
@@ -39,7 +46,10 @@ def axes(layer: Layer) -> tuple[Axis, ...]:
         mh, mw = layer.weights.shape
         return Axis("pe", "MH", mh, True), Axis("simd", "MW", mw, True)
     if isinstance(layer, Window):
-        return (Axis("simd", "C", channels),)
+        # Beyond a pixel: a row of the kernel a cycle, or all of it.
+        rows, columns = layer.kernel
+        wide = sorted({columns * channels, rows * columns * channels} - {channels})
+        return (Axis("simd", "C", channels, more=tuple(wide)),)
     if isinstance(layer, Depthwise):
         return (Axis("pe", "C", channels // layer.weights.shape[1]),)
     if isinstance(layer, Reduce):
@@ -56,7 +66,9 @@ def axes(layer: Layer) -> tuple[Axis, ...]:
 def i_lanes(layer: Layer, fold: Fold | None = None) -> int:
     """Return the lanes of the streams that a layer takes."""
     fold = fold or layer.fold
-    return fold.simd if isinstance(layer, MatMul | Window) else fold.pe
+    if isinstance(layer, Window):
+        return min(fold.simd, layer.i.channels)
+    return fold.simd if isinstance(layer, MatMul) else fold.pe
 
 
 def o_lanes(layer: Layer, fold: Fold | None = None) -> int:
@@ -79,7 +91,7 @@ def cycles(layer: Layer, fold: Fold | None = None) -> int:
         mh, mw = layer.weights.shape
         return ceil(mh / fold.pe) * ceil(mw / fold.simd) * layer.i.vectors
     if isinstance(layer, Window):
-        return max(prod(layer.i.dims), prod(layer.o.dims)) // fold.simd
+        return max(prod(layer.i.dims) // i_lanes(layer, fold), prod(layer.o.dims) // fold.simd)
     if isinstance(layer, Upsample | Concat):
         return prod(layer.o.dims) // fold.pe
     return ceil(layer.i.channels / fold.pe) * layer.i.vectors

@@ -8,6 +8,7 @@ from amaranth import Shape
 
 from quinnoa.rtl.shapes import is_bipolar, range_of, shape_for
 from quinnoa.rtl.thresholds import Thresholds
+from quinnoa.rtl.weights import block_is_cheaper
 
 from .layers import (
     Add,
@@ -58,7 +59,7 @@ def memory_resources(depth: int, width: int, style: str = "auto") -> Resources:
     # There are only 2**depth different columns of a memory, and equal ones are laid once.
     columns = min(width, 2 ** min(depth, 32) - 2)
     lutrom = Resources(lut=0 if depth <= 1 else columns * ceil(depth / 64), ff=width)
-    if style in ("lutrom", "logic") or (style == "auto" and depth <= 64):
+    if style in ("lutrom", "logic") or (style == "auto" and not block_is_cheaper(depth, width)):
         return lutrom
     # Depth times width in 18 kbit halves, the cheapest of the shapes.
     halves = min(ceil(depth / rows) * ceil(width / bits) for rows, bits in BRAM18_SHAPES)
@@ -97,21 +98,30 @@ def layer_resources(layer: Layer, fold: Fold, family: str) -> Resources:
 
 def ram_resources(depth: int, width: int) -> Resources:
     """Return what a memory that is written and read takes: LUTRAM or block RAM."""
+    if block_is_cheaper(depth, width, sites=4 / 3):
+        return memory_resources(depth, width, "block")
     # RAM64M has 64 x 3 bits in 4 LUTs, RAM32M 32 x 6.
     lutram = (ceil(width / 6) if depth <= 32 else ceil(width / 3) * ceil(depth / 64)) * 4
-    if depth <= 64 or lutram <= 100:
-        return Resources(lut=lutram, ff=width)
-    return memory_resources(depth, width, "block")
+    return Resources(lut=lutram, ff=width)
 
 
 def _window_resources(layer: Window, fold: Fold) -> Resources:
     """Sum the ring, of a power of two, its outlet, and the counters and balances about it."""
-    bits, beats = fold.simd * _bits(layer.i.shape), layer.i.channels // fold.simd
-    rows = (layer.kernel[0] - 1) * layer.dilation[0]
-    ring = (rows * layer.i.dims[1] + (layer.kernel[1] - 1) * layer.dilation[1] + 1) * beats
-    ring = 1 << ceil(log2(max(2, ring)))
-    return ram_resources(ring, bits) + _outlet(bits) + Resources(lut=60 + 4 * ceil(log2(ring)),
-                                                                 ff=60 + 4 * ceil(log2(ring)))
+    channels, (rows, columns) = layer.i.channels, layer.kernel
+    held = (rows - 1) * layer.dilation[0] * layer.i.dims[1]
+    if fold.simd <= channels:
+        banks, bits = 1, fold.simd * _bits(layer.i.shape)
+        depth = (held + (columns - 1) * layer.dilation[1] + 1) * (channels // fold.simd)
+    else:
+        # A word is a row of the kernel; rows that are seen together are in different banks.
+        banks = rows if fold.simd > columns * channels else 1
+        bits, depth = columns * channels * _bits(layer.i.shape), held + 1
+    depth = 1 << ceil(log2(max(2, -(-depth // banks))))
+    total = _outlet(fold.simd * _bits(layer.i.shape)) + Resources(
+        lut=60 + 4 * ceil(log2(depth)), ff=60 + 4 * ceil(log2(depth)))
+    for _ in range(banks):
+        total += ram_resources(depth, bits)
+    return total
 
 
 def _depthwise_resources(layer: Depthwise, fold: Fold, family: str) -> Resources:
