@@ -22,6 +22,7 @@ QONNX_OPS = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold")
 KINDS = {"signed": int, "narrow": int, "rounding_mode": str, "out_scale": float, "out_bias": float,
          "out_dtype": str, "data_layout": str, "alpha": float, "beta": float, "transA": int,
          "transB": int}
+SMALL = 4096                             # elements of what may be a parameter of a node
 IR_VERSION = 10                          # knows every element type of the opsets we take
 
 Values = dict[str, np.ndarray]
@@ -51,7 +52,10 @@ def evaluate(node: onnx.NodeProto, values: Mapping[str, np.ndarray], opset: int)
     inputs = {name: values[name] for name in node.input if name}
     if is_qonnx(node):
         return _qonnx_step(node)(inputs)
-    return _standard_step([node], inputs, {}, [o for o in node.output if o], opset)({})
+    # Parameters are part of the model that is made of it, tensors are fed to it.
+    small = {name: value for name, value in inputs.items() if value.size <= SMALL}
+    large = {name: value for name, value in inputs.items() if name not in small}
+    return _standard_step([node], small, large, [o for o in node.output if o], opset)({})
 
 
 def compiled(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray],

@@ -165,7 +165,8 @@ class Network:
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return the integers that enter the first layer, (frames, *dims)."""
         x = self._checked(x)
-        parts = [self.head(x[k:k + CHUNK]) for k in range(0, len(x), CHUNK)]
+        step = max(1, min(CHUNK, ELEMENTS // prod(self.head.port.dims[1:])))
+        parts = [self.head(x[k:k + step]) for k in range(0, len(x), step)]
         codes = np.concatenate(parts) if parts else np.zeros(0, np.int64)
         return codes.reshape(len(x), *self.i.dims)
 
@@ -182,7 +183,8 @@ class Network:
         """Return what the file returns, from the integers that leave the last layer."""
         o = self.layers[-1].o
         y = np.asarray(y).reshape(len(y), o.vectors, o.channels)
-        parts = [self.tail(y[k:k + CHUNK]) for k in range(0, len(y), CHUNK)]
+        step = max(1, min(CHUNK, ELEMENTS // prod(o.dims)))
+        parts = [self.tail(y[k:k + step]) for k in range(0, len(y), step)]
         return np.concatenate(parts) if parts else self.tail(y)
 
     def activations(self, x: np.ndarray) -> dict[str, np.ndarray]:
