@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 import quinnoa
 from quinnoa.errors import QuinnoaError
 from tests.models import QONNX, mlp, multithreshold_mlp
+from tests.random_graphs import random_graph, seeded
 
 MODELS = [
     mlp((8, 6, 4), w_bits=2, a_bits=2, bias=True, relu=True),
@@ -18,12 +19,18 @@ MODELS = [
     mlp((4, 3), w_bits=1, a_bits=1),
     multithreshold_mlp((8, 6, 4), w_bits=2, a_bits=2),
 ]
+CNNS = [random_graph(seeded(seed), seed=seed)[0] for seed in range(12)]
 OPERATORS = """Quant BipolarQuant MatMul Gemm Add Sub Mul Div Pow Sqrt BatchNormalization Relu PRelu
     Clip Sigmoid Tanh Sign Identity Dropout Reshape Flatten Transpose Squeeze Concat Shape Gather
     Softmax TopK ArgMax Round Exp Log Neg Abs Where Cast Split Slice Range Expand QuantizeLinear
-    DequantizeLinear MultiThreshold Trunc Constant Unsqueeze Not Equal Min""".split()
-ATTRIBUTES = "axis perm alpha beta transA signed narrow axes to keepdims epsilon out_bias k".split()
-SETTINGS = [0, 1, -1, 5, 2 ** 40, 0.5, -2.0, float("nan"), "CEIL", "x", [1, 2], [-1], [0.5]]
+    DequantizeLinear MultiThreshold Trunc Constant Unsqueeze Not Equal Min Conv ConvTranspose
+    MaxPool AveragePool GlobalMaxPool GlobalAveragePool ReduceMean ReduceMax Resize Upsample Pad
+    QuantAvgPool2d""".split()
+ATTRIBUTES = """axis perm alpha beta transA signed narrow axes to keepdims epsilon out_bias k mode
+    kernel_shape strides pads dilations group auto_pad ceil_mode count_include_pad nearest_mode
+    """.split()
+SETTINGS = [0, 1, -1, 5, 2 ** 40, 0.5, -2.0, float("nan"), "CEIL", "x", [1, 2], [-1], [0.5], 2,
+            [2, 2], [3, 3], [0, 0], [1, 1, 1, 1], [1, 0, 2, 0], [-1, 1, 1, 1], "SAME_UPPER"]
 NUMBERS = [0, -1, np.nan, np.inf, -np.inf, 1e38, 1e-45, 0.5, 255, 1e9]
 
 
@@ -76,17 +83,18 @@ def damage_graph(model, rng):
             constant.CopyFrom(numpy_helper.from_array(values, constant.name))
         case 8:
             dims = model.graph.input[0].type.tensor_type.shape.dim
-            dims[rng.randrange(len(dims))].dim_value = rng.choice([0, 1, 2, -1, 2 ** 20])
+            dims[rng.randrange(len(dims))].dim_value = rng.choice([0, 1, 2, -1, 2 ** 26])
     return model.SerializeToString()
 
 
 @pytest.mark.parametrize("damage", [damage_bytes, damage_graph])
+@pytest.mark.parametrize("models", [MODELS, CNNS], ids=["mlps", "cnns"])
 @pytest.mark.parametrize("seed", range(5))
-def test_damaged_models_load_or_are_refused(damage, seed):
+def test_damaged_models_load_or_are_refused(models, damage, seed):
     rng = random.Random(seed)
     refused = 0
-    for _ in range(60):
-        data = damage(rng.choice(MODELS), rng)
+    for _ in range(60 if models is MODELS else 20):
+        data = damage(rng.choice(models), rng)
         try:
             network = quinnoa.load(data)
             network.run(np.zeros((2, *network.head.port.dims[1:]), network.head.port.dtype))
