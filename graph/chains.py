@@ -126,7 +126,8 @@ def propagated(encoding: Encoding, chain: Chain, folded: Folded, *,
     for node in chain.nodes:
         name = folded.dynamic_inputs(node)
         if len(name) != 1:
-            raise Problem(node, "branches behind a quantizer are not built yet")
+            raise Problem(node, "it joins what one quantizer gave, and no quantizer follows; put "
+                                "one behind it")
         values = Segment(folded, [node], name[0], node.output[0])(values)
         if not np.isfinite(values).all():
             raise Problem(node, "it gives infinite values or NaN for some of its inputs")

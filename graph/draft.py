@@ -30,6 +30,7 @@ class Draft:
 
     def __init__(self, folded: Folded, moved: dict[str, onnx.NodeProto], behind: set[str]) -> None:
         self.folded, self.moved, self.behind = folded, moved, behind
+        self.wanted = {folded.model.output, *(name for node in folded.nodes for name in node.input)}
         self.tensors = {name for node in folded.model.nodes for name in node.output}
         self.layers: list[Layer] = []
         self.taps: list[Tap] = []

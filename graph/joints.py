@@ -284,7 +284,7 @@ def part(draft: Draft, node: onnx.NodeProto, sources: Sequence[Source]) -> dict[
         raise Problem(node, "a batch of one is expected: export with batch 1")
     parts = evaluate(node, {**folded.constants, first: order}, folded.model.opset)
     results = {}
-    for o in (name for name in node.output if name and name in folded.dims):
+    for o in (name for name in node.output if name in draft.wanted):
         flat, channels = parts[o].reshape(-1), source.stream.channels
         kept = np.unique(flat % channels)
         pixels, start = flat // channels, int(kept[0]) if len(kept) else 0

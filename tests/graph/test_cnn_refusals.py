@@ -7,7 +7,7 @@ from quinnoa.errors import ModelError, UnsupportedModel
 from quinnoa.graph.lower import InputType, load
 from tests.models import QONNX, Graph
 
-from .test_cnn_operators import DIMS, C, H, W, branches, cnn, conv, finished, rng, scaled
+from .cnns import DIMS, C, H, W, branches, cnn, conv, finished, rng, scaled
 
 
 def one(text):
