@@ -94,6 +94,9 @@ def kernels_of(node: onnx.NodeProto, folded: Folded) -> Product:
 def _grid_of(node: onnx.NodeProto, name: str, folded: Folded,
              arrange: Callable[[np.ndarray], np.ndarray]) -> Grid:
     """Return codes and scales of weights, arranged as rows of one scale each."""
+    if not folded.constants[name].size:
+        raise Problem(node, f"weights {printable(name)} of dims "
+                            f"{list(folded.constants[name].shape)} have no elements")
     if name in folded.grids:
         known = folded.grids[name]
         grid = Grid(arrange(known.codes), arrange(known.scale))

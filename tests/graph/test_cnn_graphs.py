@@ -21,6 +21,7 @@ from .cnns import (
     finished,
     frames,
     rng,
+    scaled,
 )
 
 
@@ -285,3 +286,97 @@ def test_a_file_of_several_frames_runs_any_number():
     x = frames(DIMS, 7)
     np.testing.assert_array_equal(load(three).run(x), load(one).run(x))
     np.testing.assert_array_equal(load(one).run(x), reference(one, x))
+
+
+def three_summed(g, x):
+    a, b = branches(g, x)
+    c = conv(g, x, 6, C, (1, 1), seed=9)
+    x = g.node("Add", g.node("Add", g.quant(a, 0.5, 3), g.quant(b, 1.0, 3)), g.quant(c, 0.25, 3))
+    x = g.quant(g.node("Relu", x), 0.5, 4, signed=False)
+    y = g.quant(conv(g, x, 6, 6, pads=[1, 1, 1, 1]), 0.5, 4)
+    return g.node("MaxPool", g.node("Add", x, y), kernel_shape=[2, 2])
+
+
+def dense(g, x):
+    for k in range(3):
+        y = g.quant(conv(g, x, 2, C + 2 * k, pads=[1, 1, 1, 1], seed=k), 0.5, 3)
+        x = g.node("Concat", x, y, axis=1)
+    return conv(g, x, 3, C + 6)
+
+
+def hard_swish(g, x):
+    x = conv(g, x, 6, C)
+    gate = g.node("Clip", g.node("Add", x, np.float32(3)), np.float32(0), np.float32(6))
+    x = g.node("Mul", x, g.node("Mul", gate, np.float32(0.125)))
+    return conv(g, g.quant(x, 0.5, 4), 3, 6)
+
+
+def relu_in_a_branch(g, x):
+    x = activation(g, conv(g, x, 6, C, (1, 1)), 6)
+    return g.node("Add", g.quant(conv(g, g.node("Relu", x), 6, 6, (1, 1)), 1.0, 3), x)
+
+
+def one_bit_summed_and_padded(g, x):
+    x = g.node("Add", *(g.quant(each, 1.0, 1) for each in branches(g, x)))
+    return conv(g, x, 3, 6, pads=[1, 1, 1, 1])
+
+
+def image_to_vector_to_image(g, x):
+    x = g.node("Reshape", activation(g, conv(g, x, 6, C), 6), g.constant([-1, 120], np.int64))
+    x = g.quant(g.node("Mul", x, np.float32(2)), 1.0, 3)
+    return conv(g, g.node("Reshape", x, g.constant([-1, 6, 5, 4], np.int64)), 3, 6)
+
+
+def constants_of_a_flat_image(g, x):
+    x = g.node("Flatten", conv(g, x, 6, C))
+    x = g.quant(g.node("Mul", x, np.repeat(2.0 ** rng().integers(-2, 2, 6), 20)), 1.0, 3)
+    return g.node("MatMul", x, g.quant(rng().integers(-1, 2, (120, 3)) * 0.5, 0.5, 2))
+
+
+def channel_scales_into_depthwise(g, x):
+    x = scaled(g, activation(g, conv(g, x, 6, C), 6), 2.0 ** np.arange(6))
+    return conv(g, x, 6, 6, group=6)
+
+
+def channel_scales_into_averages(g, x):
+    x = scaled(g, activation(g, conv(g, x, 6, C), 6), 2.0 ** np.arange(-3, 3))
+    return g.quant(g.node("AveragePool", x, kernel_shape=[2, 2]), 0.5, 4)
+
+
+def averages_of_sums(g, x):
+    x = g.node("AveragePool", conv(g, x, 6, C), kernel_shape=[4, 4])
+    return g.node("Softmax", g.node("Flatten", x), axis=1)
+
+
+ODD = {
+    three_summed: "swu mvtu mvtu mvtu add add swu mvtu add swu pool",
+    dense: "swu mvtu concat swu mvtu concat swu mvtu concat swu mvtu",
+    hard_swish: "swu mvtu swu mvtu",
+    relu_in_a_branch: "mvtu threshold mvtu add",
+    one_bit_summed_and_padded: "swu mvtu mvtu add swu mvtu",
+    image_to_vector_to_image: "swu mvtu swu mvtu",
+    constants_of_a_flat_image: "swu mvtu mvtu",
+    channel_scales_into_depthwise: "swu mvtu swu vvtu",
+    channel_scales_into_averages: "swu mvtu swu pool threshold",
+}
+
+
+@pytest.mark.parametrize("body, kinds", ODD.items(), ids=[body.__name__ for body in ODD])
+def test_odd_graphs(body, kinds):
+    check(cnn(body), kinds=kinds)
+
+
+def test_averages_of_sums_are_softened_on_the_host():
+    network, x = load(cnn(averages_of_sums)), frames(DIMS, 20)
+    assert [layer.kind for layer in network.layers] == ["swu", "mvtu", "swu", "pool"]
+    assert against_executor(network, x) == {"frames": 20, "mismatches": 0, "rounded": 0}
+
+
+def test_raw_integers_are_read_twice():
+    g = Graph(list(DIMS))
+    y = g.quant(conv(g, "x", C, C, (1, 1)), 1.0, 3)
+    model = finished(g, g.node("Add", y, "x"))
+    network = load(model, input=InputType("uint3"))
+    x = rng().integers(0, 8, (5, C, H, W))
+    assert network.feeds == (("",), ("mvtu0", ""))
+    np.testing.assert_array_equal(network.run(x), reference(model, x.astype(np.float32)))

@@ -210,6 +210,13 @@ def test_all_branches_are_looked_at():
         "  node MaxPool_1 (MaxPool)"]
 
 
+def test_refuses_weights_without_elements():
+    g = Graph(list(DIMS))
+    x = g.node("Conv", g.quant("x", 0.5, 3), np.zeros((0, C, 1, 1)))
+    assert refusal(g.model(x, [1, 0, H, W])) == one(
+        "Conv_0 (Conv): weights constant3 of dims [0, 4, 1, 1] have no elements")
+
+
 def test_refuses_volumes():
     g = Graph([1, 2, 4, 4, 4])
     x = g.node("Conv", g.quant("x", 0.5, 3), g.quant(np.ones((3, 2, 2, 2, 2)), 1.0, 2))
