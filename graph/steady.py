@@ -143,10 +143,11 @@ class Timer:
     def timing(self, depths: Sequence[int], cycles: int | None = None) -> Timing:
         """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still.
 
-        With ``cycles``, which ``settle`` has found, only the first frame is run.
+        With ``cycles``, which ``settle`` has found, only so many frames are run as show what FIFOs
+        hold between one frame and the next.
         """
         run = self.start(depths, pace=self.flow.bound)
-        run.go(1)
+        run.go(1 if cycles is None else 4)
         if cycles is None:
             cycles = self.flow.bound
             settled = self.settle(depths, cycles)
