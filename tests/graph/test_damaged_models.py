@@ -83,7 +83,7 @@ def damage_graph(model, rng):
             constant.CopyFrom(numpy_helper.from_array(values, constant.name))
         case 8:
             dims = model.graph.input[0].type.tensor_type.shape.dim
-            dims[rng.randrange(len(dims))].dim_value = rng.choice([0, 1, 2, -1, 2 ** 26])
+            dims[rng.randrange(len(dims))].dim_value = rng.choice([0, 1, 2, -1, 2 ** 27])
     return model.SerializeToString()
 
 
