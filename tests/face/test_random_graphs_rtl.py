@@ -14,6 +14,7 @@ from quinnoa.platforms.axistream import AxiStream
 from quinnoa.platforms.packing import pack, unpack
 from quinnoa.sim.verilator import build as build_model
 from quinnoa.verilog import to_verilog
+from tests.cnn_models import cnv, images
 from tests.models import reference
 from tests.one_of import OneOf
 from tests.random_graphs import random_graph, seeded
@@ -82,3 +83,15 @@ def test_random_graphs_as_rtl_agree_on_every_output_and_cycle(first, tmp_path):
                 timing = each.plan.timing
                 assert (run.cycles_per_frame, run.latency) == (timing.cycles, timing.latency), (
                     f"graph {each.seed}")
+
+
+@pytest.mark.parametrize("w_bits, a_bits", [(1, 1), (1, 2), (2, 2)])
+def test_a_small_cnv_as_rtl_agrees_on_every_output_and_cycle(w_bits, a_bits, tmp_path):
+    model, x = cnv(w_bits, a_bits, small=True), images((3, 32, 32), 8, bits=8)
+    np.save(tmp_path / "x.npy", x)
+    report = quinnoa.compile_network(quinnoa.load(model), tmp_path / "out", fps=25_000)
+    result = quinnoa.simulate(tmp_path / "out", input=tmp_path / "x.npy")
+    assert result["mismatches"] == 0
+    assert result["cycles_per_frame"] == report["cycles"]
+    assert result["latency"] == report["latency"]
+    assert np.array_equal(np.load(tmp_path / "out" / "outputs.npy"), reference(model, x))
