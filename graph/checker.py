@@ -56,12 +56,12 @@ def check_network(network: Network) -> None:
 
 
 def _check_feed(name: str, stream: Stream, giver: str, given: Stream | None) -> None:
-    """Check what a layer takes: the very stream, or the same elements as one vector."""
+    """Check what a layer takes: the very stream, or the same elements cut otherwise."""
     if given is None:
         raise ValueError(f"{name}: {giver} feeds it, which is no layer in front of it")
-    # A vector is the image pixel by pixel.
+    # A vector is the image pixel by pixel; the pixels of a row may come in groups.
     alike = given.dims == stream.dims or prod(given.dims) == prod(stream.dims) and (
-        1 in (given.vectors, stream.vectors))
+        1 in (given.vectors, stream.vectors) or given.dims[:-2] == stream.dims[:-2])
     if not alike or not _same(given.shape, stream.shape):
         raise ValueError(f"{name}: takes {stream.dims} of {stream.shape!r}, but {giver} gives "
                          f"{given.dims} of {given.shape!r}")

@@ -12,9 +12,10 @@ from typing import Any
 
 from quinnoa.errors import FoldError
 
-from .lanes import axes, cycles, i_lanes, o_lanes
-from .layers import Depthwise, Fold, Layer, MatMul, Stream, Threshold, TopK
+from .lanes import axes, cycles, fastest, i_lanes, o_lanes
+from .layers import Depthwise, Fold, Layer, MatMul, Stream, Threshold, TopK, Window
 from .network import Network
+from .pixels import MOST, pixels_for, with_pixels
 from .resources import Resources, converter_resources, layer_resources
 
 __all__ = ["Budget", "MEMORIES", "check_fold", "cycles", "fold_for_cycles", "fold_for_fps",
@@ -91,8 +92,10 @@ def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
     The choices of all layers of a stretch are enumerated, the width converters between neighbours
     included: a shortest path over (layer, fold). A stretch ends where a stream has several readers
     or a layer takes several: so the result is the optimum of the cost model for a chain; in other
-    graphs each stretch is the cheapest behind those before it.
+    graphs each stretch is the cheapest behind those before it. A layer that cannot reach the target
+    at a pixel a cycle takes several at once, as few as will do.
     """
+    network = with_pixels(network, pixels_for(network, target))
     chosen: dict[str, Layer] = {}
     for stretch in _stretches(network):
         for layer in _fold_stretch(stretch, chosen, target, family, budget):
@@ -120,9 +123,11 @@ def _fold_stretch(stretch: list[tuple[Layer, tuple[str, ...]]], chosen: dict[str
     for layer, names in stretch:
         choices = list(_choices(layer, target))
         if not choices:
-            least = cycles(layer, _fastest(layer))
-            raise FoldError(f"{layer.name} needs at least {least} cycles a frame, fully unrolled: "
-                            f"{target} cannot be reached")
+            least = cycles(layer, fastest(layer))
+            at_once = (f", {layer.pixels} pixel{'s' * (layer.pixels > 1)} at once"
+                       if len(layer.i.dims) == 3 else "")
+            raise FoldError(f"{layer.name} needs at least {least} cycles a frame, fully unrolled"
+                            f"{at_once}: {target} cannot be reached")
 
         @lru_cache(maxsize=None)
         def between(given: int, taken: int, givers: tuple[Stream, ...]) -> float:
@@ -146,17 +151,13 @@ def _fold_stretch(stretch: list[tuple[Layer, tuple[str, ...]]], chosen: dict[str
     return min(best.values(), key=lambda option: option[0])[1]
 
 
-def _fastest(layer: Layer) -> Fold:
-    return _fold({axis.key: axis.choices[-1] for axis in axes(layer)})
-
-
 def _fold(sizes: dict[str, int], memory: str = "auto") -> Fold:
     return Fold(pe=sizes.get("pe", 1), simd=sizes.get("simd", 1), memory=memory)
 
 
 def least_cycles(network: Network) -> int:
-    """Return the cycles a frame that no folds of the network can go below."""
-    return max(cycles(layer, _fastest(layer)) for layer in network.layers)
+    """Return the cycles a frame that no folds of these layers can go below."""
+    return max(cycles(layer, fastest(layer)) for layer in network.layers)
 
 
 def fold_for_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",
@@ -181,6 +182,7 @@ def fold_to_fit(network: Network, budget: Budget, *, family: str = "xc7") -> Net
     """Return the network in the folds of the highest throughput that fit the budget.
 
     Bisects over the cycles that any fold of any layer can have; each trial is the cheapest way.
+    Where a pixel a cycle fits everywhere, goes on with 2, 3, … pixels a cycle.
     """
     targets = sorted({cycles(layer, fold) for layer in network.layers
                       for fold in _choices(layer, 1 << 62)})
@@ -206,6 +208,15 @@ def fold_to_fit(network: Network, budget: Budget, *, family: str = "xc7") -> Net
             found, high = folded, middle
         else:
             low = middle + 1
+    if low == 0:
+        for pixels in range(2, MOST + 1):
+            try:
+                folded, need = trial(least // pixels)
+            except FoldError:
+                break
+            if not budget.holds(need):
+                break
+            found = folded
     return found
 
 
@@ -230,6 +241,7 @@ def fold_from_file(network: Network, path: Path) -> Network:
         raise FoldError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FoldError(f"{path}: not a fold file: {error}") from None
+    network = _with_pixels_of(tables, network, path)
     known = {layer.name for layer in network.layers}
     for name in tables:
         if name not in known:
@@ -241,6 +253,20 @@ def fold_from_file(network: Network, path: Path) -> Network:
         check_fold(layer, fold)
         layers.append(layer.folded(fold))
     return network.with_layers(layers)
+
+
+def _with_pixels_of(tables: dict[str, Any], network: Network, path: Path) -> Network:
+    """Take the pixels at once out of the tables of a file; return the network with them."""
+    pixels: dict[str, int] = {}
+    for layer in network.layers:
+        table = tables.get(layer.name)
+        if isinstance(table, dict) and "pixels" in table and not isinstance(layer, Window):
+            value = table.pop("pixels")
+            if type(value) is not int:
+                raise FoldError(f"{path}: [{layer.name}]: pixels = {value!r} is not of the right "
+                                "type")
+            pixels[layer.name] = value
+    return with_pixels(network, pixels)
 
 
 def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
@@ -273,6 +299,8 @@ def folds_as_toml(network: Network) -> str:
     for layer in network.layers:
         fold = layer.fold
         lines.append(f"[{layer.name}]")
+        if layer.pixels > 1 and not isinstance(layer, Window):
+            lines.append(f"pixels = {layer.pixels}".ljust(16) + "# of a row, at once")
         for axis in axes(layer):
             of = (f"# of {axis.size} channels" if axis.what == "channels" else
                   f"# of {axis.what} = {axis.size}")

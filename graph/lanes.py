@@ -17,7 +17,7 @@ from .layers import (
     Window,
 )
 
-__all__ = ["Axis", "axes", "cycles", "i_lanes", "o_lanes"]
+__all__ = ["Axis", "axes", "cycles", "fastest", "i_lanes", "o_lanes"]
 
 
 class Axis(NamedTuple):
@@ -95,3 +95,8 @@ def cycles(layer: Layer, fold: Fold | None = None) -> int:
     if isinstance(layer, Upsample | Concat):
         return prod(layer.o.dims) // fold.pe
     return ceil(layer.i.channels / fold.pe) * layer.i.vectors
+
+
+def fastest(layer: Layer) -> Fold:
+    """Return a layer's fold of the most things side by side."""
+    return Fold(**{axis.key: axis.choices[-1] for axis in axes(layer)})

@@ -69,6 +69,8 @@ class Layer:
         before it in the network's order.
     source : str
         The ONNX nodes it came from, for people.
+    pixels : int
+        Neighbouring pixels of a row that enter at once, as one of more channels: see ``pixels.py``.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Layer:
     source: str = ""
     more: tuple[Stream, ...] = ()
     feeds: tuple[str, ...] | None = None
+    pixels: int = field(kw_only=True, default=1)
 
     kind: ClassVar[str] = ""
 
