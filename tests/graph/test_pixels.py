@@ -128,6 +128,7 @@ def test_random_convolutions_compute_the_same():
     ((3, 8, 1), {"pads": (1, 1, 1, 1)}, 4, 6),
     ((4, 8, 2), {"stride": (2, 2), "pads": (1, 1, 0, 0)}, 4, 8),
     ((4, 6, 1), {"dilation": (1, 2), "pads": (0, 2, 0, 2)}, 3, 8),
+    ((3, 6, 2), {"pads": (1,) * 4, "shape": BIPOLAR, "bipolar": True}, 2, 9),
 ])
 def test_the_gateware_is_faster_than_a_pixel_a_cycle(dims, geometry, pixels, bound):
     net = convolution(dims, 2, **geometry)
