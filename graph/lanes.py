@@ -99,4 +99,5 @@ def cycles(layer: Layer, fold: Fold | None = None) -> int:
 
 def fastest(layer: Layer) -> Fold:
     """Return a layer's fold of the most things side by side."""
-    return Fold(**{axis.key: axis.choices[-1] for axis in axes(layer)})
+    most = {axis.key: axis.choices[-1] for axis in axes(layer)}
+    return Fold(pe=most.get("pe", 1), simd=most.get("simd", 1))
