@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev typings
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 $(VENV)/installed: pyproject.toml | system
 	$(PYTHON) -m venv $(VENV)
