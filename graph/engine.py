@@ -98,11 +98,6 @@ class Program:
         self.lengths = np.array([len(event) for event in self.events], np.int64)
         self.periods = np.array(self.flow.periods, np.int64)
 
-    @property
-    def events_a_frame(self) -> int:
-        """Events of all processes in a frame."""
-        return int(self.lengths @ self.periods)
-
 
 def _tokens(process: Process, other: Process, wait: Wait) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the steps that wait, those of the other process waited for, and the tokens before."""

@@ -25,9 +25,10 @@ from .layers import (
     Upsample,
     Window,
 )
+from .products import accumulator_shape
 
-__all__ = ["Resources", "accumulator_bits", "buffer_resources", "converter_resources",
-           "fork_resources", "layer_resources", "memory_resources", "ram_resources"]
+__all__ = ["Resources", "buffer_resources", "converter_resources", "fork_resources",
+           "layer_resources", "memory_resources", "ram_resources"]
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,10 @@ def memory_resources(depth: int, width: int, style: str = "auto") -> Resources:
     return Resources(bram36=halves / 2)
 
 
-def accumulator_bits(layer: MatMul) -> int:
-    """Return the bits of the accumulator: what the actual weights can reach."""
-    low, high = range_of(layer.i.shape)
-    positive = layer.weights.clip(min=0).sum(axis=1, dtype="int64")
-    negative = layer.weights.clip(max=0).sum(axis=1, dtype="int64")
-    least = int((positive * low + negative * high).min())
-    most = int((positive * high + negative * low).max())
-    return shape_for(least, most).width
+@lru_cache(maxsize=1024)
+def _accumulator_bits(layer: MatMul) -> int:
+    """Return the bits of a layer's accumulator; layers are told apart by identity."""
+    return accumulator_shape(layer.weights, layer.i.shape).width
 
 
 def _bits(shape: object) -> int:
@@ -190,18 +187,12 @@ def fork_resources(ways: int, width: int) -> Resources:
     return Resources(lut=ways * (width + 4), ff=ways * (2 * width + 4))
 
 
-_ACCUMULATOR_BITS: dict[int, int] = {}
-
-
 def _matmul_resources(layer: MatMul, fold: Fold, family: str) -> Resources:
     mh, mw = layer.weights.shape
     pe, simd = fold.pe, fold.simd
     sf, nf = ceil(mw / simd), ceil(mh / pe)
     x_bits, w_bits, y_bits = _bits(layer.i.shape), _bits(layer.w_shape), _bits(layer.o.shape)
-    key = id(layer.weights)
-    if key not in _ACCUMULATOR_BITS:
-        _ACCUMULATOR_BITS[key] = accumulator_bits(layer)
-    acc = _ACCUMULATOR_BITS[key]
+    acc = _accumulator_bits(layer)
 
     products = pe * simd * x_bits * w_bits
     dot = ceil(products * LUT_PER_PRODUCT[family] * (0.4 if sf * nf == 1 else 1))

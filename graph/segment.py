@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from math import prod
 
 import numpy as np
 import onnx
@@ -39,11 +38,6 @@ class Segment:
         self.source, self.target = source, target
         self.batch = folded.model.input.dims[0]
         self.i_dims, self.o_dims = folded.dims[source], folded.dims[target]
-
-    @property
-    def i_size(self) -> int:
-        """Elements of one sample at ``source``."""
-        return prod(self.i_dims) // self.batch
 
     @property
     def dtype(self) -> np.dtype:

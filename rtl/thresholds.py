@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth import Shape, ShapeCastable
 
-from .shapes import decode, encode, is_bipolar, range_of
+from .shapes import decode, is_bipolar, range_of
 
 __all__ = ["NEVER", "Thresholds"]
 
@@ -81,7 +81,3 @@ class Thresholds:
             step = a >= self.values[:, k]
             y += np.where(self.falls[:, k], -1, 1) * step
         return decode(y, self.shape) if is_bipolar(self.shape) else y
-
-    def encoded(self, a):
-        """Compute the bits that travel for accumulators ``a``."""
-        return encode(self.model(a), self.shape)
