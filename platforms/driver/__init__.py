@@ -1,0 +1,1 @@
+"""Driver: runs an accelerator from Python. Needs numpy alone, and never quinnoa."""
