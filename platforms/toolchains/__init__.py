@@ -1,0 +1,1 @@
+"""Toolchains, a module each: ``find() -> Tool`` and ``build(plan, folder, progress) -> Result``."""

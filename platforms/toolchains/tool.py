@@ -1,0 +1,100 @@
+"""What every toolchain module gives: the tool that was found, and what came of a build."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from quinnoa.errors import QuinnoaError
+
+__all__ = ["Area", "Progress", "Result", "Tool", "ToolError", "run", "silent"]
+
+# Called with a stage's name, and, where the tool tells, the share done.
+Progress = Callable[..., None]
+
+
+def silent(stage: str, done: int = 0, total: int = 0) -> None:
+    """Take progress and say nothing."""
+
+
+class ToolError(QuinnoaError):
+    """A tool is missing, too old, or failed; the message says which, and what would help."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that was found: what it is called, its version as it says itself, and where it is."""
+
+    name: str
+    version: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Area:
+    """What a design or a part of it takes, as the tool counts: ``bram36`` in blocks of 36 kbit."""
+
+    lut: int = 0
+    ff: int = 0
+    bram36: float = 0
+    uram: int = 0
+    dsp: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a build made.
+
+    Parameters
+    ----------
+    tool : Tool
+        That made it.
+    bitstream : Path or None
+        None where none was asked for (out of context).
+    clock_mhz : float
+        The clock that was asked.
+    reached_mhz : float
+        The clock at which the slowest path just meets its time.
+    area : Area
+        Of the whole design.
+    layers : mapping of str to Area
+        By layer, as far as the tool tells.
+    worst : str
+        The layer in which the slowest path ends; "" if the tool does not tell, or it is outside.
+    """
+
+    tool: Tool
+    bitstream: Path | None
+    clock_mhz: float
+    reached_mhz: float
+    area: Area
+    layers: Mapping[str, Area] = field(default_factory=dict)
+    worst: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the clock that was asked is met."""
+        # A tool rounds to a few digits: a hair below is the same clock.
+        return self.reached_mhz >= self.clock_mhz * (1 - 1e-6)
+
+    def explain(self) -> str:
+        """Return one line on the clock: met, or missed, by how much and where."""
+        if self.met:
+            return f"{self.clock_mhz:g} MHz met: up to {self.reached_mhz:.1f} MHz"
+        where = f"; the slowest path ends in {self.worst}" if self.worst else ""
+        return (f"{self.clock_mhz:g} MHz not met: {self.reached_mhz:.1f} MHz reached{where}; build "
+                f"with --clock {int(self.reached_mhz)}, or fold further where the path is")
+
+
+def run(command: list[str], *, folder: Path, tool: str, log: str, env=None) -> None:
+    """Run ``command`` in ``folder``; raise ``ToolError`` with the end of its output if it fails.
+
+    All it says goes to the file ``log`` in the folder.
+    """
+    with open(Path(folder) / log, "w") as file:
+        status = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file,
+                                stderr=subprocess.STDOUT, env=env).returncode
+    if status:
+        tail = (Path(folder) / log).read_text(errors="replace").strip().splitlines()[-8:]
+        raise ToolError(f"{tool} failed (status {status}); its last lines:\n  "
+                        + "\n  ".join(tail) + f"\nthe whole is in {Path(folder) / log}")
