@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 
 from .errors import QuinnoaError
 
-__all__ = ["to_rtlil", "to_verilog"]
+__all__ = ["rtlil_to_verilog", "to_rtlil", "to_verilog"]
 
 # What Amaranth notes for its own and for Yosys' use; nothing of it matters downstream.
 _NOTES = "generator top src amaranth.hierarchy amaranth.decoding"
@@ -77,9 +77,6 @@ def to_rtlil(component, *, name):
 def to_verilog(component, *, name):
     """Return ``component`` as Verilog text: module ``name``, ports as ``to_rtlil`` names them.
 
-    Memories stay memories, with their contents in ``initial`` blocks and their attributes
-    (``ram_style``) in place. The same component gives the same text, byte for byte.
-
     Raises
     ------
     ValueError
@@ -87,10 +84,19 @@ def to_verilog(component, *, name):
     QuinnoaError
         Yosys is missing.
     """
+    return rtlil_to_verilog(to_rtlil(component, name=name))
+
+
+def rtlil_to_verilog(rtlil_text):
+    """Return a design in RTLIL as Verilog text.
+
+    Memories stay memories, with their contents in ``initial`` blocks and their attributes
+    (``ram_style``) in place. The same design gives the same text, byte for byte.
+    """
     yosys = _yosys()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "top.il"), Path(folder, "top.v")
-        source.write_text(to_rtlil(component, name=name))
+        source.write_text(rtlil_text)
         design = yosys.Design()
         notes = " ".join(f"-remove {note}" for note in _NOTES.split())
         # Yosys logs to standard output; tee -q keeps it quiet.
