@@ -34,7 +34,7 @@ system:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is missing; name one: make PYTHON=python3.12" >&2; exit 1; }
 	@missing=; \
-	for tool in g++ make perl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for tool in g++ make; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	test -z "$$missing" || \
 		{ echo "missing:$$missing (Debian, Ubuntu: apt-get install$$missing)" >&2; exit 1; }
