@@ -24,13 +24,14 @@ class Part:
 
 
 # Sources: DS190 (Zynq-7000), DS180 (7 series), DS891 (Zynq UltraScale+), DS926 (RFSoC), DS890
-# (UltraScale+), FPGA-DS-02012 (ECP5).
+# (UltraScale+), DS987 (K26), FPGA-DS-02012 (ECP5).
 PARTS = {part.name: part for part in (
     Part("xc7z010", "xc7", 17_600, 35_200, 60, 0, 80),
     Part("xc7z020", "xc7", 53_200, 106_400, 140, 0, 220),
     Part("xc7z045", "xc7", 218_600, 437_200, 545, 0, 900),
     Part("xc7a35t", "xc7", 20_800, 41_600, 50, 0, 90),
     Part("xc7a100t", "xc7", 63_400, 126_800, 135, 0, 240),
+    Part("xck26", "xcup", 117_120, 234_240, 144, 64, 1_248),
     Part("xczu3eg", "xcup", 70_560, 141_120, 216, 0, 360),
     Part("xczu5ev", "xcup", 117_120, 234_240, 144, 64, 1_248),
     Part("xczu7ev", "xcup", 230_400, 460_800, 312, 96, 1_728),
@@ -40,6 +41,7 @@ PARTS = {part.name: part for part in (
     Part("lfe5u-25f", "ecp5", 24_288, 24_288, 28, 0, 28),
     Part("lfe5u-45f", "ecp5", 43_848, 43_848, 54, 0, 72),
     Part("lfe5u-85f", "ecp5", 83_640, 83_640, 104, 0, 156),
+    Part("lfe5um5g-85f", "ecp5", 83_640, 83_640, 104, 0, 156),
 )}
 
 

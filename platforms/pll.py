@@ -1,0 +1,174 @@
+"""PLL: makes the accelerator's clock from a board's oscillator, where there is no PS to do it."""
+
+from dataclasses import dataclass
+
+from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from quinnoa.errors import QuinnoaError
+
+__all__ = ["ECP5_PLL", "PLL", "PLLLimits", "PLLSetting", "XC7_PLL"]
+
+MHZ = 1_000_000
+
+
+@dataclass(frozen=True)
+class PLLLimits:
+    """What a PLL can do: ranges, both ends included, frequencies in Hz.
+
+    The source is divided by D, the loop runs at ``source * M / D`` times its own divider, and the
+    output is the VCO divided by Q.
+
+    Parameters
+    ----------
+    name : str
+    source, detector, vco, output : (int, int)
+        Frequencies of the source, at the phase detector, of the VCO and of the output.
+    divide, multiply, output_divide : (int, int)
+        Ranges of D, M and Q.
+    inner : bool
+        The loop closes after the output's divider, so that the VCO runs at ``source * M * Q / D``;
+        otherwise at ``source * M / D``.
+    """
+
+    name: str
+    source: tuple[int, int]
+    detector: tuple[int, int]
+    vco: tuple[int, int]
+    output: tuple[int, int]
+    divide: tuple[int, int]
+    multiply: tuple[int, int]
+    output_divide: tuple[int, int]
+    inner: bool = False
+
+
+# PLLE2 of speed grade -1, the slowest there is: DS181 table 38, DS187 table 71; UG472 table 3-4.
+XC7_PLL = PLLLimits(
+    "PLLE2", source=(19 * MHZ, 800 * MHZ), detector=(19 * MHZ, 450 * MHZ),
+    vco=(800 * MHZ, 1600 * MHZ), output=(6_250_000, 464 * MHZ),     # 464: BUFG, DS181 table 30
+    divide=(1, 56), multiply=(2, 64), output_divide=(1, 128))
+
+# EHXPLLL: FPGA-DS-02012 section 3.19, sysCLOCK PLL timing; dividers of FPGA-TN-02200.
+ECP5_PLL = PLLLimits(
+    "EHXPLLL", source=(8 * MHZ, 400 * MHZ), detector=(10 * MHZ, 400 * MHZ),
+    vco=(400 * MHZ, 800 * MHZ), output=(3_125_000, 400 * MHZ),
+    divide=(1, 128), multiply=(1, 80), output_divide=(1, 128), inner=True)
+
+
+@dataclass(frozen=True)
+class PLLSetting:
+    """Dividers of a PLL, and what they make, in Hz."""
+
+    divide: int
+    multiply: int
+    output_divide: int
+    vco_hz: float
+    output_hz: float
+
+    @classmethod
+    def nearest(cls, limits: PLLLimits, *, source_hz: int, asked_hz: int) -> "PLLSetting":
+        """Find the setting whose output is nearest to ``asked_hz`` and not above it.
+
+        Among equals the one with the least D and then the fastest VCO wins: least jitter.
+        Raises ``QuinnoaError`` with the numbers if the PLL cannot take the one or make the other.
+        """
+        for what, hz, (low, high) in (("takes", source_hz, limits.source),
+                                      ("makes", asked_hz, limits.output)):
+            if not low <= hz <= high:
+                raise QuinnoaError(f"the PLL ({limits.name}) {what} {low / MHZ:g} to "
+                                   f"{high / MHZ:g} MHz, not {hz / MHZ:g} MHz")
+        found = [setting for setting in cls._all(limits, source_hz)
+                 if setting.output_hz <= asked_hz]
+        if not found:
+            least = min(setting.output_hz for setting in cls._all(limits, source_hz))
+            raise QuinnoaError(f"the PLL ({limits.name}) makes at least {least / MHZ:g} MHz from "
+                               f"{source_hz / MHZ:g} MHz, not {asked_hz / MHZ:g} MHz")
+        return max(found, key=lambda setting: (setting.output_hz, -setting.divide, setting.vco_hz))
+
+    @classmethod
+    def _all(cls, limits, source_hz):
+        """Yield every setting within the limits."""
+        for d in range(limits.divide[0], limits.divide[1] + 1):
+            if not limits.detector[0] * d <= source_hz <= limits.detector[1] * d:
+                continue
+            for m in range(limits.multiply[0], limits.multiply[1] + 1):
+                # vco = source * M / D, or source * M * Q / D; output = vco / Q.
+                for q in range(limits.output_divide[0], limits.output_divide[1] + 1):
+                    vco_d = source_hz * m * (q if limits.inner else 1)
+                    if not limits.vco[0] * d <= vco_d <= limits.vco[1] * d:
+                        continue
+                    if limits.output[0] * d * q <= vco_d <= limits.output[1] * d * q:
+                        yield cls(d, m, q, vco_d / d, vco_d / (d * q))
+
+
+class PLL(Elaboratable):
+    """PLL: makes the domain ``sync`` from a board's oscillator.
+
+    The domain is held in reset until the PLL has locked. Elaborate it once, at the top, with the
+    board's platform.
+
+    Parameters
+    ----------
+    oscillator : str
+        Resource of the platform.
+    source_mhz : float
+        Its frequency.
+    clock_mhz : float
+        The clock asked; the nearest that is not above it is made.
+    limits : PLLLimits
+        ``XC7_PLL`` or ``ECP5_PLL``.
+
+    Members
+    -------
+    setting : PLLSetting
+    clock_mhz : float
+        The clock that is made.
+    """
+
+    def __init__(self, *, oscillator, source_mhz, clock_mhz, limits):
+        self.oscillator, self.limits = oscillator, limits
+        self.source_hz = round(source_mhz * MHZ)
+        self.setting = PLLSetting.nearest(limits, source_hz=self.source_hz,
+                                          asked_hz=round(clock_mhz * MHZ))
+        self.clock_mhz = self.setting.output_hz / MHZ
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain()
+        m.submodules.pad = pad = io.Buffer("i", platform.request(self.oscillator, dir="-"))
+        locked = Signal()
+        make = {"PLLE2": self._plle2, "EHXPLLL": self._ehxplll}[self.limits.name]
+        make(m, pad.i, locked)
+        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        return m
+
+    def _plle2(self, m, source, locked):
+        setting, feedback, fast = self.setting, Signal(), Signal()
+        m.submodules.pll = Instance(
+            "PLLE2_BASE",
+            p_CLKIN1_PERIOD=1e9 / self.source_hz,
+            p_DIVCLK_DIVIDE=setting.divide,
+            p_CLKFBOUT_MULT=setting.multiply,
+            p_CLKOUT0_DIVIDE=setting.output_divide,
+            i_CLKIN1=source, i_CLKFBIN=feedback, i_RST=Const(0), i_PWRDWN=Const(0),
+            o_CLKFBOUT=feedback, o_CLKOUT0=fast, o_LOCKED=locked)
+        m.submodules.buffer = Instance("BUFG", i_I=fast, o_O=ClockSignal())
+
+    def _ehxplll(self, m, source, locked):
+        setting = self.setting
+        m.submodules.pll = Instance(
+            "EHXPLLL",
+            # The loop filter, as the vendor's tool and ecppll set it.
+            a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
+            p_CLKI_DIV=setting.divide,
+            p_CLKFB_DIV=setting.multiply,
+            p_CLKOP_DIV=setting.output_divide,
+            p_CLKOP_ENABLE="ENABLED",
+            p_CLKOP_CPHASE=setting.output_divide - 1,
+            p_FEEDBK_PATH="CLKOP",
+            i_CLKI=source, i_CLKFB=ClockSignal(), i_RST=Const(0), i_STDBY=Const(0),
+            i_ENCLKOP=Const(0), i_PLLWAKESYNC=Const(0), i_PHASESEL0=Const(0), i_PHASESEL1=Const(0),
+            i_PHASEDIR=Const(0), i_PHASESTEP=Const(0), i_PHASELOADREG=Const(0),
+            o_CLKOP=ClockSignal(), o_LOCK=locked)
