@@ -17,19 +17,16 @@ MHZ = 1_000_000
 class PLLLimits:
     """What a PLL can do: ranges, both ends included, frequencies in Hz.
 
-    The source is divided by D, the loop runs at ``source * M / D`` times its own divider, and the
-    output is the VCO divided by Q.
+    The VCO runs at ``source * M / D`` and the output at that divided by Q.
 
     Parameters
     ----------
     name : str
+        Of the primitive.
     source, detector, vco, output : (int, int)
-        Frequencies of the source, at the phase detector, of the VCO and of the output.
+        Frequencies of the source, at the phase detector (source / D), of the VCO and the output.
     divide, multiply, output_divide : (int, int)
         Ranges of D, M and Q.
-    inner : bool
-        The loop closes after the output's divider, so that the VCO runs at ``source * M * Q / D``;
-        otherwise at ``source * M / D``.
     """
 
     name: str
@@ -40,7 +37,6 @@ class PLLLimits:
     divide: tuple[int, int]
     multiply: tuple[int, int]
     output_divide: tuple[int, int]
-    inner: bool = False
 
 
 # PLLE2 of speed grade -1, the slowest there is: DS181 table 38, DS187 table 71; UG472 table 3-4.
@@ -49,11 +45,12 @@ XC7_PLL = PLLLimits(
     vco=(800 * MHZ, 1600 * MHZ), output=(6_250_000, 464 * MHZ),     # 464: BUFG, DS181 table 30
     divide=(1, 56), multiply=(2, 64), output_divide=(1, 128))
 
-# EHXPLLL: FPGA-DS-02012 section 3.19, sysCLOCK PLL timing; dividers of FPGA-TN-02200.
+# EHXPLLL: FPGA-DS-02012, sysCLOCK PLL timing; dividers of FPGA-TN-02200. M is the divider of CLKOP,
+# by which the loop closes; the output is CLKOS, with a divider of its own: finer steps so.
 ECP5_PLL = PLLLimits(
     "EHXPLLL", source=(8 * MHZ, 400 * MHZ), detector=(10 * MHZ, 400 * MHZ),
     vco=(400 * MHZ, 800 * MHZ), output=(3_125_000, 400 * MHZ),
-    divide=(1, 128), multiply=(1, 80), output_divide=(1, 128), inner=True)
+    divide=(1, 128), multiply=(1, 128), output_divide=(1, 128))
 
 
 @dataclass(frozen=True)
@@ -93,13 +90,12 @@ class PLLSetting:
             if not limits.detector[0] * d <= source_hz <= limits.detector[1] * d:
                 continue
             for m in range(limits.multiply[0], limits.multiply[1] + 1):
-                # vco = source * M / D, or source * M * Q / D; output = vco / Q.
+                # vco = source * M / D, output = vco / Q.
+                if not limits.vco[0] * d <= source_hz * m <= limits.vco[1] * d:
+                    continue
                 for q in range(limits.output_divide[0], limits.output_divide[1] + 1):
-                    vco_d = source_hz * m * (q if limits.inner else 1)
-                    if not limits.vco[0] * d <= vco_d <= limits.vco[1] * d:
-                        continue
-                    if limits.output[0] * d * q <= vco_d <= limits.output[1] * d * q:
-                        yield cls(d, m, q, vco_d / d, vco_d / (d * q))
+                    if limits.output[0] * d * q <= source_hz * m <= limits.output[1] * d * q:
+                        yield cls(d, m, q, source_hz * m / d, source_hz * m / (d * q))
 
 
 class PLL(Elaboratable):
@@ -156,19 +152,23 @@ class PLL(Elaboratable):
         m.submodules.buffer = Instance("BUFG", i_I=fast, o_O=ClockSignal())
 
     def _ehxplll(self, m, source, locked):
-        setting = self.setting
+        setting, feedback = self.setting, Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             # The loop filter, as the vendor's tool and ecppll set it.
             a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
             a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
             p_CLKI_DIV=setting.divide,
-            p_CLKFB_DIV=setting.multiply,
-            p_CLKOP_DIV=setting.output_divide,
-            p_CLKOP_ENABLE="ENABLED",
-            p_CLKOP_CPHASE=setting.output_divide - 1,
             p_FEEDBK_PATH="CLKOP",
-            i_CLKI=source, i_CLKFB=ClockSignal(), i_RST=Const(0), i_STDBY=Const(0),
-            i_ENCLKOP=Const(0), i_PLLWAKESYNC=Const(0), i_PHASESEL0=Const(0), i_PHASESEL1=Const(0),
-            i_PHASEDIR=Const(0), i_PHASESTEP=Const(0), i_PHASELOADREG=Const(0),
-            o_CLKOP=ClockSignal(), o_LOCK=locked)
+            p_CLKFB_DIV=1,
+            p_CLKOP_ENABLE="ENABLED",
+            p_CLKOP_DIV=setting.multiply,
+            p_CLKOP_CPHASE=setting.multiply - 1,
+            p_CLKOS_ENABLE="ENABLED",
+            p_CLKOS_DIV=setting.output_divide,
+            p_CLKOS_CPHASE=setting.output_divide - 1,
+            i_CLKI=source, i_CLKFB=feedback, i_RST=Const(0), i_STDBY=Const(0),
+            i_ENCLKOP=Const(0), i_ENCLKOS=Const(0), i_PLLWAKESYNC=Const(0),
+            i_PHASESEL0=Const(0), i_PHASESEL1=Const(0), i_PHASEDIR=Const(0),
+            i_PHASESTEP=Const(0), i_PHASELOADREG=Const(0),
+            o_CLKOP=feedback, o_CLKOS=ClockSignal(), o_LOCK=locked)
