@@ -12,13 +12,17 @@ from .families import GENERIC
 from .matvec import matvec
 from .outlet import Outlet
 from .raw import RawSum, weight_bits
-from .rows import Rows, simplify_steps, value_range
+from .rows import Rows, simplify_steps, type_range, value_range
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
 from .thresholds import Thresholds
 from .weights import WeightMemory, block_is_cheaper, pack_words
+from .writes import Contents, make_memory, writes_signature
 
-__all__ = ["MVTU", "check_thresholds", "check_weights"]
+__all__ = ["MVTU", "check_alike", "check_thresholds", "check_weights"]
+
+# Constants of the rows that depend on weights and thresholds.
+_WRITTEN = ("start", "compare", "falls", "rest")
 
 
 class MVTU(wiring.Component):
@@ -51,6 +55,10 @@ class MVTU(wiring.Component):
         end: 0 bits, on ``i`` as on ``o``.
     family : Family
         How dot products are built.
+    writable : bool
+        Weights and thresholds can be written at run time: others of the same shapes, as
+        ``contents`` lays them. Widths then are those that any weights may need, and thresholds,
+        which must rise or fall throughout, are a step for every level of their shape.
 
     Members
     -------
@@ -58,13 +66,15 @@ class MVTU(wiring.Component):
         SF beats a vector.
     o : Out(stream), y_shape * PE
         NF beats a vector. ``y_shape`` is that of the thresholds, or the narrowest of ``W @ x``.
+    writes : In(writes_signature(words))
+        Only if writable. A write is done two cycles later.
     """
 
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self, weights, *, pe, simd, x_shape, w_shape, thresholds=None, memory="auto",
-                 pad=False, family=GENERIC):
+                 pad=False, family=GENERIC, writable=False):
         weights = check_weights(weights, w_shape)
         self.mh, self.mw = weights.shape
         check_thresholds(thresholds, self.mh)
@@ -73,14 +83,13 @@ class MVTU(wiring.Component):
         self.sf = _fold("MW", self.mw, "SIMD", simd, pad)
         self.x_shape = x_shape if is_bipolar(x_shape) else Shape.cast(x_shape)
         self.w_shape = w_shape if is_bipolar(w_shape) else Shape.cast(w_shape)
-        self.weights, self.thresholds = weights, thresholds
+        self.weights, self.thresholds, self.writable = weights, thresholds, writable
         # Constant weights are for synthesis to fold into plain logic.
-        self._family = GENERIC if self.nf * self.sf == 1 else family
+        self._family = GENERIC if self.nf * self.sf == 1 and not writable else family
 
-        # Padded columns have weight 0, which adds nothing.
-        weights = np.pad(weights, ((0, 0), (0, self.sf * simd - self.mw)))
-        weights = self._lay_rows(weights)
-        self._weights = self._lay_weights(weights, memory)
+        weights, self._rows = self._lay_rows(weights, thresholds)
+        words, width = self._lay_weights(weights)
+        self._weights = make_memory(words, width=width, memory=memory, writable=writable)
 
         # Cycles from a step to its operands, its sum, its comparisons, and its beat.
         replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2
@@ -89,65 +98,80 @@ class MVTU(wiring.Component):
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
         self._beat_at = self._compared_at + len(_count_levels(steps)[1:])
-        self._constants = self._lay_constants()
+        self._constants = {
+            name: (make_memory(words, width=width, writable=writable and name in _WRITTEN), at)
+            for name, (words, width, at) in self._lay_constants(self._rows).items()}
 
         o_layout = data.ArrayLayout(self.y_shape, pe)
         self._outlet = Outlet(o_layout, latency=self._beat_at, interval=self.sf)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, simd))),
-            "o": Out(stream.Signature(o_layout)),
-        })
+        members = {"i": In(stream.Signature(data.ArrayLayout(self.x_shape, simd))),
+                   "o": Out(stream.Signature(o_layout))}
+        if writable:
+            self._contents = Contents({"weights": self._weights, **{
+                name: store for name, (store, _) in self._constants.items() if name in _WRITTEN}})
+            members["writes"] = In(writes_signature(self.words))
+        super().__init__(members)
 
     def _accumulator(self):
         return Accumulator(simd=self.simd, x_shape=self.x_shape, w_shape=self.w_shape,
                            width=self.acc_width, family=self._family, init=True)
 
-    def _lay_rows(self, weights):
-        """Choose what each row adds to its raw sum and compares it with; return the weights."""
+    def _lay_rows(self, weights, thresholds):
+        """Return the weights, and what each row adds to its raw sum and compares it with."""
+        # Padded columns have weight 0, which adds nothing.
+        weights = np.pad(weights, ((0, 0), (0, self.sf * self.simd - self.mw)))
         steps = None
-        if self.thresholds is not None:
-            weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, self.thresholds)
-        low, high = value_range(weights, self.x_shape)
-        self.y_shape = shape_for(low.min(), high.max()) if steps is None else self.thresholds.shape
+        if self.writable:
+            low, high = (np.full(self.mh, end)
+                         for end in type_range(self.mw, self.x_shape, self.w_shape))
+            if thresholds is not None:
+                full = thresholds.full(self.mh)
+                steps = full.values, full.falls, full.base
+        else:
+            if thresholds is not None:
+                weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, thresholds)
+            low, high = value_range(weights, self.x_shape)
+        self.y_shape = shape_for(low.min(), high.max()) if steps is None else thresholds.shape
         raw = RawSum(self.simd, self.x_shape, self.w_shape, inverts=self._family.lut6)
         meaning = {"scale": raw.scale, "offset": raw.offset(weights)}
-        self._rows = (Rows.of_values(low, high, **meaning) if steps is None else
-                      Rows.of_steps(low, high, *steps, **meaning))
-        return weights
+        return weights, (Rows.of_values(low, high, **meaning) if steps is None else
+                         Rows.of_steps(low, high, *steps, **meaning, alike=self.writable))
 
-    def _lay_weights(self, weights, memory):
+    def _lay_weights(self, weights):
+        """Lay the weights: words, and their width."""
         # Weight word f*SF + s holds W[f*PE : (f+1)*PE, s*SIMD : (s+1)*SIMD].
         nf, pe, sf, simd = self.nf, self.pe, self.sf, self.simd
         bits = self._pad_rows(weight_bits(weights, self.w_shape))
         words = bits.reshape(nf, pe, sf, simd).swapaxes(1, 2).reshape(nf * sf, pe * simd)
         width = Shape.cast(self.w_shape).width
-        return WeightMemory(pack_words(words, width), width=pe * simd * width, memory=memory)
+        return pack_words(words, width), pe * simd * width
 
-    def _lay_constants(self):
-        """Lay the constants of the rows: by name their memory, and when its word is wanted."""
-        rows, constants = self._rows, {}
+    def _lay_constants(self, rows):
+        """Lay the constants of the rows: by name words, their width, and when they are wanted."""
+        constants = {}
 
         def lay(name, values, width, at):
             # Word f holds the constants of the rows f*PE : (f+1)*PE.
             words = self._pad_rows(values.reshape(self.mh, -1)).reshape(self.nf, -1)
             words, elements = words & ((1 << width) - 1), words.shape[1]
-            memory = WeightMemory(pack_words(words, width), width=elements * width)
-            constants[name] = memory, at
+            constants[name] = pack_words(words, width), elements * width, at
 
         start_at = self._operands_at + self._accumulator().init_latency
         lay("start", rows.start, self.acc_width, start_at)
         if rows.steps > 1:
             lay("compare", rows.compare, self.acc_width, self._sum_at)
-        if rows.falls.any():
+        if self.writable and rows.steps:
+            # All steps of a row fall, or none does.
+            lay("falls", rows.falls[:, 0].astype(np.int64), 1, self._sum_at)
+        elif rows.falls.any():
             lay("falls", rows.falls.astype(np.int64), 1, self._sum_at)
         if rows.base.any():
             lay("base", rows.base, Shape.cast(self.y_shape).width, self._beat_at)
-        if rows.rest.any():
+        if rows.rest.any() or (self.writable and rows.scale == 2 and not rows.steps):
             lay("rest", rows.rest, 1, self._sum_at)
         if self.nf * self.pe > self.mh:
             # Is this row of lanes without padding?
-            words = [1] * (self.nf - 1) + [0]
-            constants["full"] = WeightMemory(words, width=1), self._beat_at
+            constants["full"] = [1] * (self.nf - 1) + [0], 1, self._beat_at
         return constants
 
     def _pad_rows(self, rows):
@@ -163,6 +187,21 @@ class MVTU(wiring.Component):
     def weight_memory(self):
         """The ``WeightMemory`` that holds W."""
         return self._weights
+
+    @property
+    def words(self):
+        """Addresses of ``writes``."""
+        return self._contents.words
+
+    def contents(self, weights, thresholds=None):
+        """Return what the addresses hold, uint32, for weights and thresholds of the same shapes."""
+        weights = check_weights(weights, self.w_shape)
+        check_alike(self, weights, thresholds)
+        weights, rows = self._lay_rows(weights, thresholds)
+        constants = self._lay_constants(rows)
+        return self._contents.image({
+            name: self._lay_weights(weights)[0] if name == "weights" else constants[name][0]
+            for name in self._contents.memories})
 
     @property
     def schedule(self):
@@ -227,6 +266,9 @@ class MVTU(wiring.Component):
             ]
             sums.append(acc.y)
 
+        if self.writable:
+            self._contents.connect(m, self.writes)
+
         # Values of the rows, and out.
         make = self._sums_out if self.thresholds is None else self._steps_out
         lanes = make(m, sums, constants)
@@ -272,7 +314,7 @@ class MVTU(wiring.Component):
         ``made[k]`` is high k cycles after the last step of a row.
         """
         asked = {name: at - store.latency for name, (store, at) in self._constants.items()
-                 if store.style != "constant"}
+                 if store.latency}
         if asked:
             # One counter serves all: it steps when the first of them has been asked.
             earliest = min(asked.values())
@@ -305,7 +347,7 @@ class MVTU(wiring.Component):
                 if k != steps // 2:
                     c = acc >= constants["compare"].word_select(p * steps + k, self.acc_width)
                 if "falls" in constants:
-                    c = c ^ constants["falls"][p * steps + k]
+                    c = c ^ constants["falls"][p if self.writable else p * steps + k]
                 bits.append(c)
             terms = [delay(m, bit, self._compared_at - self._sum_at) for bit in bits]
             for level, size in enumerate(_count_levels(steps)):
@@ -342,6 +384,16 @@ def check_thresholds(thresholds, mh):
     if thresholds.channels not in (1, mh):
         raise ValueError(f"there must be thresholds for 1 row or for all: MH is {mh}, "
                          f"they are for {thresholds.channels}")
+
+
+def check_alike(unit, weights, thresholds):
+    """Refuse weights and thresholds that are not of the dims and shape of a unit's own."""
+    if weights.shape != unit.weights.shape:
+        raise ValueError(f"weights must be {unit.weights.shape}: they are {weights.shape}")
+    check_thresholds(thresholds, len(weights))
+    shapes = [None if each is None else each.shape for each in (unit.thresholds, thresholds)]
+    if shapes[0] != shapes[1] or is_bipolar(shapes[0]) != is_bipolar(shapes[1]):
+        raise ValueError(f"thresholds must be of {shapes[0]!r}: they are of {shapes[1]!r}")
 
 
 def _fold(whole, length, part, lanes, pad):

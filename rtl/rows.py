@@ -6,7 +6,13 @@ import numpy as np
 
 from .shapes import is_bipolar, range_of, shape_for
 
-__all__ = ["Rows", "simplify_steps", "value_range"]
+__all__ = ["Rows", "simplify_steps", "type_range", "value_range"]
+
+
+def type_range(columns, x_shape, w_shape):
+    """Return the lowest and the highest sum of ``columns`` products, whatever the weights."""
+    products = [w * x for w in range_of(w_shape) for x in range_of(x_shape)]
+    return columns * min(products), columns * max(products)
 
 
 def value_range(weights, x_shape):
@@ -103,8 +109,11 @@ class Rows:
                    scale)
 
     @classmethod
-    def of_steps(cls, low, high, values, falls, base, *, scale, offset):
-        """Make rows of steps at ``values`` (MH, N >= 1)."""
+    def of_steps(cls, low, high, values, falls, base, *, scale, offset, alike=False):
+        """Make rows of steps at ``values`` (MH, N >= 1).
+
+        ``alike``: low and high are the same for all rows, and ``width`` depends on nothing else.
+        """
         # value >= T   <=>   raw >= ceil((T - offset) / scale)
         def raw(value):
             return -((offset[:, None] - value) // scale)
@@ -115,6 +124,10 @@ class Rows:
         # All that is compared, less the middle step, has to fit a signed number.
         apart = np.concatenate([raw_low, raw_high, steps], axis=1) - middle
         width = shape_for(min(apart.min(), -1), apart.max()).width
+        if alike:
+            # A step is at most one past the highest raw sum, the middle one at the lowest.
+            reach = -((low[0] - high[0]) // scale)
+            width = shape_for(-reach - 1, reach + (steps.shape[1] > 1)).width
         zero = 1 << (width - 1)
         # A step that falls adds -c == (1 ^ c) - 1.
         return cls(zero - middle[:, 0], base - falls.sum(axis=1), 0 * base,

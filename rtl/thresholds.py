@@ -7,9 +7,10 @@ from amaranth import Shape, ShapeCastable
 
 from .shapes import decode, is_bipolar, range_of
 
-__all__ = ["NEVER", "Thresholds"]
+__all__ = ["ALWAYS", "NEVER", "Thresholds"]
 
 NEVER = 2 ** 62                          # a threshold that no accumulator reaches
+ALWAYS = -2 ** 61                       # one that all do
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,35 @@ class Thresholds:
     def steps(self):
         """N, thresholds a channel."""
         return self.values.shape[1]
+
+    def full(self, channels):
+        """Return the same for ``channels`` channels, with a step for every level of ``shape``.
+
+        All channels then have as many steps, and begin at the lowest level or, where they fall, at
+        the highest: values, and whether a channel falls, tell all of it. Raises ``ValueError``
+        where a channel both rises and falls.
+        """
+        if self.channels not in (1, channels):
+            raise ValueError(f"there must be thresholds for 1 channel or for all {channels}: "
+                             f"they are for {self.channels}")
+        low, high = (0, 1) if is_bipolar(self.shape) else range_of(self.shape)
+        real, steps = self.values < NEVER, high - low
+        down = (self.falls & real).any(axis=1)
+        both = np.flatnonzero(down & (~self.falls & real).any(axis=1))
+        if len(both):
+            raise ValueError("thresholds that are written rise or fall in all steps of a channel: "
+                             f"channel {both[0]} does both")
+        # What a channel does not pass through it has passed at the lowest a, or never will.
+        values = np.full((len(down), steps), NEVER)
+        before = np.where(down, high - self.base, self.base - low)
+        counts = real.sum(axis=1)
+        place = np.arange(steps) - before[:, None]
+        values[place < 0] = ALWAYS
+        values[(place >= 0) & (place < counts[:, None])] = self.values[real]
+        values, down = (np.broadcast_to(part, (channels, *part.shape[1:]))
+                        for part in (values, down))
+        return Thresholds(values, self.shape, np.where(down, high, low),
+                          np.broadcast_to(down[:, None], values.shape))
 
     def model(self, a):
         """Compute ``y`` for accumulators ``a`` of shape (..., C): integers of ``shape``."""
