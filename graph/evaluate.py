@@ -15,7 +15,7 @@ from quinnoa.errors import ModelError
 
 from .read import QONNX_DOMAINS, STANDARD_DOMAINS, label, printable
 
-__all__ = ["QONNX_OPS", "attributes", "compiled", "evaluate", "is_qonnx", "product"]
+__all__ = ["QONNX_OPS", "attributes", "compiled", "evaluate", "is_qonnx", "plain", "product"]
 
 QONNX_OPS = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold")
 # Types of the attributes that are read here and by qonnx.
@@ -140,7 +140,7 @@ def _session(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     graph = helper.make_graph(
-        [_plain(node) for node in nodes], "segment",
+        [plain(node) for node in nodes], "segment",
         [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), None)
          for name, dtype in inputs.items()],
         [onnx.ValueInfoProto(name=name) for name in outputs],
@@ -155,13 +155,14 @@ def _session(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray
                          ) from None
 
 
-def _plain(node: onnx.NodeProto) -> onnx.NodeProto:
+def plain(node: onnx.NodeProto) -> onnx.NodeProto:
+    """Return a standard node in the domain's short name."""
     if node.domain not in STANDARD_DOMAINS or not node.domain:
         return node
-    plain = onnx.NodeProto()
-    plain.CopyFrom(node)
-    plain.domain = ""
-    return plain
+    short = onnx.NodeProto()
+    short.CopyFrom(node)
+    short.domain = ""
+    return short
 
 
 def _labels(nodes: Sequence[onnx.NodeProto]) -> str:

@@ -78,7 +78,11 @@ class Segment:
 
     @cached_property
     def _batched(self) -> list[Step]:
-        """The nodes with every Reshape to fixed dims made to keep the batch."""
+        return self._compile(*self.batched)
+
+    @cached_property
+    def batched(self) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+        """The nodes with every Reshape to fixed dims made to keep the batch, and the constants."""
         constants, nodes = dict(self.folded.constants), []
         for k, node in enumerate(self.nodes):
             if node.op_type == "Reshape":
@@ -87,7 +91,7 @@ class Segment:
                 constants[dims] = np.array([-1, *self.folded.dims[node.output[0]][1:]], np.int64)
                 node = helper.make_node("Reshape", [node.input[0], dims], node.output, node.name)
             nodes.append(node)
-        return self._compile(nodes, constants)
+        return nodes, constants
 
     @cached_property
     def keeps_batch(self) -> bool:

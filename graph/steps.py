@@ -12,7 +12,7 @@ from amaranth import Shape, ShapeCastable
 from quinnoa.rtl.shapes import is_bipolar
 from quinnoa.rtl.thresholds import NEVER, Thresholds
 
-__all__ = ["TooManySteps", "thresholds_of"]
+__all__ = ["TooManySteps", "bisected", "thresholds_of"]
 
 MAX_TABLE = 2 ** 22                      # values * channels that are evaluated without a thought
 MAX_LONG_TABLE = 2 ** 28                 # the same where nothing else helps
@@ -48,7 +48,7 @@ def thresholds_of(function: Function, low: np.ndarray, high: np.ndarray,
     if count <= MAX_TABLE or not monotone and count <= MAX_LONG_TABLE:
         steps = _by_table(function, low, high)
     elif monotone:
-        steps = _by_bisection(function, low, high)
+        steps = bisected(function, low, high)
     else:
         raise TooManySteps(f"neither rises nor falls, and {count} values of it are too many for a "
                            f"table; at most {MAX_LONG_TABLE} are expected")
@@ -79,8 +79,8 @@ def _by_table(function: Function, low: np.ndarray,
     return base, channel[order], position[order], height[order]
 
 
-def _by_bisection(function: Function, low: np.ndarray,
-                  high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def bisected(function: Function, low: np.ndarray,
+             high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Find where each level is first reached, for all levels and channels at once."""
     base, end = function(low[None])[0].astype(np.int64), function(high[None])[0].astype(np.int64)
     sign = np.where(end < base, -1, 1)

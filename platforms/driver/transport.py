@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import DriverError
+from .registers import MAGIC_VALUE, VERSION_VALUE
+
 __all__ = ["Cycles", "Identity", "Transport"]
 
 
@@ -22,6 +25,17 @@ class Identity(NamedTuple):
     shape_id: int
     i_bytes: int
     o_bytes: int
+
+    def checked(self) -> Identity:
+        """Return it; refuse what is no accelerator, or one of another register map."""
+        if self.magic != MAGIC_VALUE:
+            raise DriverError("no accelerator answers: MAGIC reads 0x%08x, not 0x%08x; is its "
+                              "bitstream loaded?" % (self.magic, MAGIC_VALUE))
+        if self.version != VERSION_VALUE:
+            raise DriverError("the accelerator has version %d of the register map, this driver "
+                              "knows %d; use the driver that came with the bitstream" % (
+                                  self.version, VERSION_VALUE))
+        return self
 
 
 class Cycles(NamedTuple):

@@ -277,7 +277,7 @@ def test_what_may_turn_is_never_bisected(monkeypatch, chain):
     model = network(lambda g, x: chain(g, g.node("Add", x, np.float32(0.125))))
     expected = load(model).run(frames())
     monkeypatch.setattr(steps, "MAX_TABLE", 0)
-    monkeypatch.setattr(steps, "_by_bisection", None)
+    monkeypatch.setattr(steps, "bisected", None)
     np.testing.assert_array_equal(load(model).run(frames()), expected)
 
 
