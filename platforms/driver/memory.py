@@ -120,6 +120,7 @@ class MemoryTransport(Transport):
                 self.capacity, len(frames)))
         buffer = self._open_buffer()
         deadline = self.clock() + timeout
+        self._collect()
         while not self._free:
             self._until(self.queue[0], deadline, timeout)
         slot = self._free.pop(0)
