@@ -140,7 +140,8 @@ class PLL(Elaboratable):
         return m
 
     def _plle2(self, m, source, locked):
-        setting, feedback, fast = self.setting, Signal(), Signal()
+        setting = self.setting
+        feedback, fast = Signal(name="feedback"), Signal(name="fast")
         m.submodules.pll = Instance(
             "PLLE2_BASE",
             p_CLKIN1_PERIOD=1e9 / self.source_hz,
@@ -152,7 +153,7 @@ class PLL(Elaboratable):
         m.submodules.buffer = Instance("BUFG", i_I=fast, o_O=ClockSignal())
 
     def _ehxplll(self, m, source, locked):
-        setting, feedback = self.setting, Signal()
+        setting, feedback = self.setting, Signal(name="feedback")
         m.submodules.pll = Instance(
             "EHXPLLL",
             # The loop filter, as the vendor's tool and ecppll set it.

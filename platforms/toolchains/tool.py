@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from amaranth.build.run import BuildPlan
+
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["Area", "Progress", "Result", "Tool", "ToolError", "run", "silent"]
+__all__ = ["Area", "Plan", "Progress", "Result", "Tool", "ToolError", "run", "silent"]
 
 # Called with a stage's name, and, where the tool tells, the share done.
 Progress = Callable[..., None]
@@ -31,6 +33,37 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """All that a toolchain needs for a build, before any tool runs.
+
+    Parameters
+    ----------
+    toolchain : str
+        Module of ``platforms.toolchains`` that builds it.
+    name : str
+        Of the top module, and of the files: ``NAME.v``, ``NAME.bit``.
+    part : str
+    clock_mhz : float
+        The clock of the domain ``sync``.
+    files : BuildPlan
+        Amaranth's: the files, and the script that runs the tools on them.
+    layers : tuple of str
+        Names of the instances that count as layers when reports are read back.
+    """
+
+    toolchain: str
+    name: str
+    part: str
+    clock_mhz: float
+    files: BuildPlan
+    layers: tuple[str, ...] = ()
+
+    def layer_of(self, path: str, separator: str = "/") -> str:
+        """Return the layer that an instance's path lies in; "" if in none."""
+        return next((step for step in path.split(separator) if step in self.layers), "")
+
+
+@dataclass(frozen=True)
 class Area:
     """What a design or a part of it takes, as the tool counts: ``bram36`` in blocks of 36 kbit."""
 
@@ -39,6 +72,10 @@ class Area:
     bram36: float = 0
     uram: int = 0
     dsp: int = 0
+
+    def __add__(self, other: "Area") -> "Area":
+        return Area(self.lut + other.lut, self.ff + other.ff, self.bram36 + other.bram36,
+                    self.uram + other.uram, self.dsp + other.dsp)
 
 
 @dataclass(frozen=True)

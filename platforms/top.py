@@ -1,0 +1,72 @@
+"""Tops: a shell with its board's clock, reset and pins around it."""
+
+from amaranth import Elaboratable, Module
+from amaranth.lib import io
+
+from quinnoa.errors import QuinnoaError
+
+from .boards import Board
+from .pll import ECP5_PLL, PLL, XC7_PLL
+from .zynq import Zynq7Top, ZynqMPTop
+
+__all__ = ["UARTTop", "clock_of", "top_for"]
+
+
+def _pll(board: Board, clock_mhz: float) -> PLL:
+    return PLL(oscillator=board.oscillator, source_mhz=board.oscillator_mhz, clock_mhz=clock_mhz,
+               limits=ECP5_PLL if board.family == "ecp5" else XC7_PLL)
+
+
+def clock_of(board: Board, clock_mhz: float | None = None) -> float:
+    """Return the clock in MHz that a board gives when ``clock_mhz`` is asked (its usual if None).
+
+    With a PS it is as asked: the driver sets the PS. Without, it is what the PLL can make: the
+    nearest that is not above.
+    """
+    asked = board.clock_mhz if clock_mhz is None else clock_mhz
+    if not asked > 0:
+        raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    return _pll(board, asked).clock_mhz if board.oscillator else asked
+
+
+class UARTTop(Elaboratable):
+    """A UART shell with its board's PLL and serial pins.
+
+    Parameters
+    ----------
+    shell : Component
+        With ``rx: In(1)``, which is asynchronous, and ``tx: Out(1)``.
+    board : Board
+    clock_mhz : float
+        As asked; member ``clock_mhz`` is what is made of it.
+    """
+
+    def __init__(self, shell, *, board, clock_mhz):
+        self.shell, self.board = shell, board
+        self.pll = _pll(board, clock_mhz)
+        self.clock_mhz = self.pll.clock_mhz
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.pll = self.pll
+        m.submodules.shell = self.shell
+        pins = platform.request(self.board.uart, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", pins.rx)
+        m.submodules.tx = tx = io.Buffer("o", pins.tx)
+        m.d.comb += [self.shell.rx.eq(rx.i), tx.o.eq(self.shell.tx)]
+        return m
+
+
+def top_for(board: Board, shell, *, clock_mhz: float | None = None):
+    """Return ``shell`` with all that ``board`` needs around it; its ``clock_mhz`` is its clock."""
+    asked = board.clock_mhz if clock_mhz is None else clock_mhz
+    if not asked > 0:
+        raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    try:
+        if board.shell == "zynq7":
+            return Zynq7Top(shell, clock_mhz=asked)
+        if board.shell == "zynqmp":
+            return ZynqMPTop(shell, clock_mhz=asked)
+    except ValueError as error:
+        raise QuinnoaError(f"{board.name}: {error}") from None
+    return UARTTop(shell, board=board, clock_mhz=asked)
