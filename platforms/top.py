@@ -9,7 +9,16 @@ from .boards import Board
 from .pll import ECP5_PLL, PLL, XC7_PLL
 from .zynq import Zynq7Top, ZynqMPTop
 
-__all__ = ["UARTTop", "clock_of", "top_for"]
+__all__ = ["UARTTop", "bus_of", "clock_of", "top_for"]
+
+_ZYNQ = {"zynq7": Zynq7Top, "zynqmp": ZynqMPTop}
+
+
+def bus_of(board: Board):
+    """Return the signatures ``control`` and ``memory`` that a memory shell needs on ``board``."""
+    if board.shell not in _ZYNQ:
+        raise QuinnoaError(f"{board.name} has no PS: its shell is {board.shell}")
+    return _ZYNQ[board.shell].control, _ZYNQ[board.shell].memory
 
 
 def _pll(board: Board, clock_mhz: float) -> PLL:
@@ -62,11 +71,9 @@ def top_for(board: Board, shell, *, clock_mhz: float | None = None):
     asked = board.clock_mhz if clock_mhz is None else clock_mhz
     if not asked > 0:
         raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    if board.shell not in _ZYNQ:
+        return UARTTop(shell, board=board, clock_mhz=asked)
     try:
-        if board.shell == "zynq7":
-            return Zynq7Top(shell, clock_mhz=asked)
-        if board.shell == "zynqmp":
-            return ZynqMPTop(shell, clock_mhz=asked)
+        return _ZYNQ[board.shell](shell, clock_mhz=asked)
     except ValueError as error:
         raise QuinnoaError(f"{board.name}: {error}") from None
-    return UARTTop(shell, board=board, clock_mhz=asked)

@@ -5,9 +5,10 @@ alone and stay open: no constraint names them. What the boot loader or the drive
 stands in ``docs/decisions/0010-ps-without-block-design.md``.
 """
 
-from amaranth import ClockDomain, ClockSignal, Elaboratable, Instance, Module, Mux, Signal
+from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Mux, Signal
 from amaranth.lib.cdc import ResetSynchronizer
 
+from .axi import AXI3, AXI4
 from .primitives import Primitive
 
 __all__ = ["Zynq7Top", "ZynqMPTop"]
@@ -24,7 +25,7 @@ class _ZynqTop(Elaboratable):
     Parameters
     ----------
     shell : Component
-        With ``control`` (AXI, driven by the PS) and ``memory`` (AXI, driven by the shell).
+        With ``s_axi`` and ``m_axi``, for example of the signatures ``control`` and ``memory``.
     clock_mhz : float
         What the PS must be set to give, and what timing is asked for.
     """
@@ -37,19 +38,19 @@ class _ZynqTop(Elaboratable):
         self.ps = Primitive(self.primitive, ones=self.ones)
 
         # IDs come back as they went; an address must reach all the bus, data be all of a beat.
-        control, memory = shell.control.signature, shell.memory.signature
+        control, memory = shell.s_axi.signature, shell.m_axi.signature
         ps_id, ps_address = len(self.ps[f"{self.gp}AWID"]), len(self.ps[f"{self.hp}AWADDR"])
         ps_data = len(self.ps[f"{self.hp}WDATA"])
         if control.id_bits < ps_id:
-            raise ValueError(f"control must have {ps_id} bits of ID: it has {control.id_bits}")
+            raise ValueError(f"s_axi must have {ps_id} bits of ID: it has {control.id_bits}")
         if control.data_bits not in (32, len(self.ps[f"{self.gp}WDATA"])):
-            raise ValueError(f"control must have 32 or {len(self.ps[f'{self.gp}WDATA'])} bits of "
+            raise ValueError(f"s_axi must have 32 or {len(self.ps[f'{self.gp}WDATA'])} bits of "
                              f"data: it has {control.data_bits}")
         if memory.address_bits > ps_address:
-            raise ValueError(f"memory must have at most {ps_address} bits of address: it has "
+            raise ValueError(f"m_axi must have at most {ps_address} bits of address: it has "
                              f"{memory.address_bits}")
         if memory.data_bits != ps_data:
-            raise ValueError(f"memory must have {ps_data} bits of data: it has {memory.data_bits}")
+            raise ValueError(f"m_axi must have {ps_data} bits of data: it has {memory.data_bits}")
 
     def elaborate(self, platform):
         m = Module()
@@ -75,9 +76,9 @@ class _ZynqTop(Elaboratable):
         m.submodules.reset = ResetSynchronizer(waking[0] | self._reset(), domain="sync")
 
     def _control(self, m):
-        """Connect ``control`` to the PS's general-purpose port."""
+        """Connect ``s_axi`` to the PS's general-purpose port."""
         ps, bus = {name: self.ps[self.gp + name.upper()] for name in self._names("manager")}, \
-            self.shell.control
+            self.shell.s_axi
         for name in ps:
             if name in ("wdata", "wstrb", "rdata"):
                 continue
@@ -91,9 +92,10 @@ class _ZynqTop(Elaboratable):
             return
         # A wide port before a narrow bus: a word is where its strobes are, and is read on all
         # lanes. So accesses of 32 bits are right whatever width the PS has been set to.
+        # Set to 32 bits, it uses the lowest: that goes first.
         lanes = len(ps["wdata"]) // 32
-        data, strobes = ps["wdata"][:32], ps["wstrb"][:4]
-        for lane in range(1, lanes):
+        data, strobes = Const(0, 32), Const(0, 4)
+        for lane in reversed(range(lanes)):
             here = ps["wstrb"].word_select(lane, 4)
             data = Mux(here.any(), ps["wdata"].word_select(lane, 32), data)
             strobes = Mux(here.any(), here, strobes)
@@ -101,8 +103,8 @@ class _ZynqTop(Elaboratable):
                      ps["rdata"].eq(bus.rdata.replicate(lanes))]
 
     def _memory(self, m):
-        """Connect ``memory`` to the PS's high-performance port."""
-        bus = self.shell.memory
+        """Connect ``m_axi`` to the PS's high-performance port."""
+        bus = self.shell.m_axi
         for name in self._names("subordinate"):
             port = self.ps[self.hp + name.upper()]
             if name.startswith(("b", "r")) ^ name.endswith("ready"):
@@ -111,7 +113,7 @@ class _ZynqTop(Elaboratable):
                 m.d.comb += port.eq(getattr(bus, name))
 
     def _names(self, side):
-        """Return the members of AXI that port of the PS has."""
+        """Return the members of AXI that the port of the PS has."""
         prefix = self.gp if side == "manager" else self.hp
         names = [*(f"{channel}{name}" for channel in ("aw", "ar") for name in (*_ADDRESS, "ready")),
                  "wid", "wdata", "wstrb", "wlast", "wvalid", "wready",
@@ -129,6 +131,8 @@ class Zynq7Top(_ZynqTop):
 
     primitive, ones = "PS7", ()
     gp, hp = "MAXIGP0", "SAXIHP0"
+    control = AXI3(address_bits=32, data_bits=32, id_bits=12)
+    memory = AXI3(address_bits=32, data_bits=64, id_bits=6)
     clock, buffer, most_mhz = "FCLKCLK", "BUFG", 250        # 250: DS187 table 10, -1
     clocks = ("MAXIGP0ACLK", "SAXIHP0ACLK")
 
@@ -149,6 +153,9 @@ class ZynqMPTop(_ZynqTop):
     # Low active or "not there", by the vendor's own wrapper.
     ones = ("NFIQ0LPDRPU", "NFIQ1LPDRPU", "NIRQ0LPDRPU", "NIRQ1LPDRPU")
     gp, hp = "MAXIGP0", "SAXIGP2"
+    # 32 bits of the 128: see _control. 40 bits reach all of the memory (UG1085, table 10-1).
+    control = AXI4(address_bits=40, data_bits=32, id_bits=16)
+    memory = AXI4(address_bits=40, data_bits=128, id_bits=6)
     clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 400       # 400: DS925, table of PL clocks
     clocks = ("MAXIGP0ACLK", "SAXIGP2RCLK", "SAXIGP2WCLK")
 
