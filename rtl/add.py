@@ -13,6 +13,8 @@ from .control import count, delay, shifted
 from .outlet import Outlet
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
+from .writable_bank import writable_bank
+from .writes import Contents, writes_signature
 
 __all__ = ["AddUnit"]
 
@@ -41,18 +43,23 @@ class AddUnit(wiring.Component):
         Channels side by side; must divide ``channels``.
     thresholds : Thresholds, optional
         For ``channels`` channels, or one for all of them.
+    writable : bool
+        The thresholds, which there must be, can be written at run time, as those of a
+        ``ThresholdUnit``.
 
     Members
     -------
     i, i_1, ... : In(stream), shapes[k] * lanes
     o : Out(stream), thresholds.shape * lanes
         Without thresholds the narrowest shape of the sums.
+    writes : In(writes_signature(words))
+        Only if writable. A write is done two cycles later.
     """
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None):
+    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None, writable=False):
         if not len(multipliers) == len(shapes) >= 1:
             raise ValueError(f"every input has a multiplier and a shape: there are "
                              f"{len(multipliers)} multipliers and {len(shapes)} shapes")
@@ -61,6 +68,9 @@ class AddUnit(wiring.Component):
         if lanes < 1 or channels % lanes or channels < 1:
             raise ValueError(f"lanes must divide channels: channels is {channels}, "
                              f"lanes is {lanes}")
+        if writable and thresholds is None:
+            raise ValueError("only thresholds of an Add can be written: there are none")
+        self.writable = writable
         self.multipliers = tuple(int(factor) for factor in multipliers)
         self.channels, self.lanes, self.thresholds = channels, lanes, thresholds
         self.shapes = tuple(shape if is_bipolar(shape) else Shape.cast(shape) for shape in shapes)
@@ -71,7 +81,7 @@ class AddUnit(wiring.Component):
         self.sum_shape = shape_for(sum(map(min, ends)), sum(map(max, ends)))
         self._terms, self._offset = _split(self.multipliers, self.shapes)
         self._levels = max((len(self._terms) + (self._offset != 0) - 1).bit_length(), 1)
-        self._bank = None if thresholds is None else bank(
+        self._bank = None if thresholds is None else (writable_bank if writable else bank)(
             thresholds=thresholds, lanes=lanes, channels=channels, a_shape=self.sum_shape)
         self._pipeline = self._levels + (0 if thresholds is None else self._bank.latency)
 
@@ -79,11 +89,13 @@ class AddUnit(wiring.Component):
         o_layout = data.ArrayLayout(o_shape, lanes)
         self._outlet = Outlet(o_layout, latency=self._pipeline)
         self._names = ["i", *(f"i_{k}" for k in range(1, len(shapes)))]
-        super().__init__({
-            **{name: In(stream.Signature(data.ArrayLayout(shape, lanes)))
-               for name, shape in zip(self._names, self.shapes, strict=True)},
-            "o": Out(stream.Signature(o_layout)),
-        })
+        members = {name: In(stream.Signature(data.ArrayLayout(shape, lanes)))
+                   for name, shape in zip(self._names, self.shapes, strict=True)}
+        members["o"] = Out(stream.Signature(o_layout))
+        if writable:
+            self._contents = Contents(self._bank.memories)
+            members["writes"] = In(writes_signature(self.words))
+        super().__init__(members)
 
     @property
     def schedule(self):
@@ -101,6 +113,15 @@ class AddUnit(wiring.Component):
     def latency(self):
         """Cycles from the beats taken to their sum offered."""
         return self._pipeline + self._outlet.latency
+
+    @property
+    def words(self):
+        """Addresses of ``writes``."""
+        return self._contents.words
+
+    def contents(self, thresholds):
+        """Return what the addresses hold, uint32, for thresholds to the same shape."""
+        return self._contents.image(self._bank.words(thresholds))
 
     def model(self, *x):
         """Compute what the gateware computes: ``(..., channels)`` each to ``(..., channels)``."""
@@ -129,6 +150,9 @@ class AddUnit(wiring.Component):
         if self.thresholds is None:
             m.d.comb += Value.cast(outlet.data).eq(sums)
             return m
+
+        if self.writable:
+            self._contents.connect(m, self.writes)
 
         # Compare.
         m.submodules.bank = bank = self._bank

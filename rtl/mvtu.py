@@ -16,7 +16,7 @@ from .rows import Rows, simplify_steps, type_range, value_range
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
 from .thresholds import Thresholds
-from .weights import WeightMemory, block_is_cheaper, pack_words
+from .weights import block_is_cheaper, pack_words
 from .writes import Contents, make_memory, writes_signature
 
 __all__ = ["MVTU", "check_alike", "check_thresholds", "check_weights"]

@@ -9,6 +9,8 @@ from amaranth.lib.wiring import In, Out
 from .bank import Comparators, Search, bank
 from .outlet import Outlet
 from .schedule import Schedule
+from .writable_bank import writable_bank
+from .writes import Contents, writes_signature
 
 __all__ = ["Comparators", "Search", "ThresholdUnit", "bank"]
 
@@ -35,26 +37,34 @@ class ThresholdUnit(wiring.Component):
     style : str
         "parallel": a comparator for every step. "search": one for every bit of the count, where
         every channel only rises or only falls. "auto" searches from 7 steps on.
+    writable : bool
+        Thresholds can be written at run time: others to the same shape, as ``contents`` lays them.
+        Each channel must rise or fall throughout, and has a step for every level of the shape.
 
     Members
     -------
     i : In(stream), i_shape * lanes
     o : Out(stream), thresholds.shape * lanes
+    writes : In(writes_signature(words))
+        Only if writable. A write is done two cycles later.
     """
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, thresholds, *, channels, lanes, i_shape, style="auto"):
+    def __init__(self, thresholds, *, channels, lanes, i_shape, style="auto", writable=False):
         self.thresholds, self.channels, self.lanes = thresholds, channels, lanes
-        self._bank = bank(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=i_shape,
-                          style=style)
+        self.writable = writable
+        self._bank = (writable_bank if writable else bank)(
+            thresholds=thresholds, lanes=lanes, channels=channels, a_shape=i_shape, style=style)
         o_layout = data.ArrayLayout(thresholds.shape, lanes)
         self._outlet = Outlet(o_layout, latency=self._bank.latency)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(i_shape, lanes))),
-            "o": Out(stream.Signature(o_layout)),
-        })
+        members = {"i": In(stream.Signature(data.ArrayLayout(i_shape, lanes))),
+                   "o": Out(stream.Signature(o_layout))}
+        if writable:
+            self._contents = Contents(self._bank.memories)
+            members["writes"] = In(writes_signature(self.words))
+        super().__init__(members)
 
     @property
     def schedule(self):
@@ -71,6 +81,15 @@ class ThresholdUnit(wiring.Component):
     def latency(self):
         """Cycles from a beat taken to the same beat offered."""
         return self._bank.latency + self._outlet.latency
+
+    @property
+    def words(self):
+        """Addresses of ``writes``."""
+        return self._contents.words
+
+    def contents(self, thresholds):
+        """Return what the addresses hold, uint32, for thresholds to the same shape."""
+        return self._contents.image(self._bank.words(thresholds))
 
     def model(self, x):
         """Compute what the gateware computes: ``(..., channels)`` to ``(..., channels)``."""
@@ -101,5 +120,7 @@ class ThresholdUnit(wiring.Component):
             after = Signal(name=f"valid_{k + 1}")
             m.d.sync += after.eq(valid)
             valid = after
+        if self.writable:
+            self._contents.connect(m, self.writes)
         m.d.comb += [outlet.push.eq(valid), outlet.data.eq(bank.y)]
         return m

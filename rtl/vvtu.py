@@ -11,14 +11,16 @@ from .bank import bank
 from .control import count, delay, flag, shifted
 from .dot import Dot
 from .families import GENERIC
-from .mvtu import check_thresholds, check_weights
+from .mvtu import check_alike, check_thresholds, check_weights
 from .outlet import Outlet
 from .raw import RawSum, weight_bits
-from .rows import Rows, value_range
+from .rows import Rows, type_range, value_range
 from .schedule import Schedule
 from .shapes import is_bipolar, shape_for
 from .thresholds import NEVER, Thresholds
-from .weights import WeightMemory, block_is_cheaper, pack_words
+from .weights import block_is_cheaper, pack_words
+from .writable_bank import writable_bank
+from .writes import Contents, make_memory, writes_signature
 
 __all__ = ["VVTU"]
 
@@ -50,6 +52,8 @@ class VVTU(wiring.Component):
         Where the weights are: "auto", "logic", "lutrom" or "block"; see ``WeightMemory``.
     family : Family
         How products are built.
+    writable : bool
+        Weights and thresholds can be written at run time, as those of an ``MVTU``.
 
     Members
     -------
@@ -57,13 +61,15 @@ class VVTU(wiring.Component):
         K * G beats a window.
     o : Out(stream), y_shape * (PE * M)
         G beats a window. ``y_shape`` is that of the thresholds, or the narrowest of the sums.
+    writes : In(writes_signature(words))
+        Only if writable. A write is done two cycles later.
     """
 
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self, weights, *, multiplier=1, pe, x_shape, w_shape, thresholds=None,
-                 memory="auto", family=GENERIC):
+                 memory="auto", family=GENERIC, writable=False):
         weights = check_weights(weights, w_shape)
         rows, self.k = weights.shape
         check_thresholds(thresholds, rows)
@@ -77,17 +83,15 @@ class VVTU(wiring.Component):
         self.x_shape = x_shape if is_bipolar(x_shape) else Shape.cast(x_shape)
         self.w_shape = w_shape if is_bipolar(w_shape) else Shape.cast(w_shape)
         self.weights, self.thresholds, self._family = weights, thresholds, family
+        self.writable = writable
 
-        # Weight word k*G + g holds W[g*PE*M : (g+1)*PE*M, k].
-        bits = weight_bits(weights, w_shape).reshape(self.groups, self.lanes, self.k)
-        width = Shape.cast(w_shape).width
-        self._weights = WeightMemory(
-            pack_words(bits.transpose(2, 0, 1).reshape(-1, self.lanes), width),
-            width=self.lanes * width, memory=memory)
-        start = self._lay_rows()
-        self._start = WeightMemory(
-            pack_words(start.reshape(self.groups, -1) % (1 << self.acc_width), self.acc_width),
-            width=self.lanes * self.acc_width)
+        words, width = self._lay_weights(weights)
+        self._weights = make_memory(words, width=width, memory=memory, writable=writable)
+        start, rest = self._lay_rows()
+        self._start = make_memory(self._start_words(start), width=self.lanes * self.acc_width,
+                                  writable=writable)
+        self._rest = None if rest is None else make_memory(
+            self._rest_words(rest), width=self.lanes, writable=writable)
 
         # Sums over several vectors of several groups are kept in a memory: LUTRAM is read a cycle
         # ahead, block RAM two.
@@ -108,10 +112,30 @@ class VVTU(wiring.Component):
         o_layout = data.ArrayLayout(self.y_shape, self.lanes)
         self._outlet = Outlet(o_layout, latency=self._beat_at,
                               interval=self.k if self.groups == 1 else 1)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, pe))),
-            "o": Out(stream.Signature(o_layout)),
-        })
+        members = {"i": In(stream.Signature(data.ArrayLayout(self.x_shape, pe))),
+                   "o": Out(stream.Signature(o_layout))}
+        if writable:
+            self._contents = Contents({
+                "weights": self._weights, "start": self._start,
+                **({"rest": self._rest} if self._rest else {}),
+                **(self._bank.memories if thresholds else {})})
+            members["writes"] = In(writes_signature(self.words))
+        super().__init__(members)
+
+    def _lay_weights(self, weights):
+        """Lay the weights: words, and their width."""
+        # Weight word k*G + g holds W[g*PE*M : (g+1)*PE*M, k].
+        bits = weight_bits(weights, self.w_shape).reshape(self.groups, self.lanes, self.k)
+        width = Shape.cast(self.w_shape).width
+        words = bits.transpose(2, 0, 1).reshape(-1, self.lanes)
+        return pack_words(words, width), self.lanes * width
+
+    def _start_words(self, start):
+        rows = start.reshape(self.groups, -1) % (1 << self.acc_width)
+        return pack_words(rows, self.acc_width)
+
+    def _rest_words(self, rest):
+        return pack_words(rest.reshape(self.groups, -1), 1)
 
     def _dot(self):
         return Dot(simd=1, x_shape=self.x_shape, w_shape=self.w_shape, width=self.acc_width,
@@ -122,21 +146,20 @@ class VVTU(wiring.Component):
                            width=self.acc_width, family=self._family, init=True)
 
     def _lay_rows(self):
-        """Choose shape and width of the sums, and what is done with them; return their starts.
+        """Choose shape and width of the sums, and what is done with them.
 
         An accumulator is ``start + raw``. Without thresholds the sum is ``scale * acc + rest``;
         with them ``start`` puts the middle step of every row at 0, where it is but the sign.
+        Returns start, and rest if the scale is 2.
         """
+        if self.writable:
+            return self._lay_any_rows()
         low, high = value_range(self.weights, self.x_shape)
-        raw_sum = RawSum(1, self.x_shape, self.w_shape, inverts=self._family.lut6)
-        scale, offset, self._rest = raw_sum.scale, raw_sum.offset(self.weights), None
+        scale, offset = self._raw_sum.scale, self._raw_sum.offset(self.weights)
         if self.thresholds is None:
             rows = Rows.of_values(low, high, scale=scale, offset=offset)
             self.y_shape, self.acc_width = shape_for(low.min(), high.max()), rows.width
-            rest = rows.rest.reshape(self.groups, -1)
-            if scale == 2:
-                self._rest = WeightMemory(pack_words(rest, 1), width=self.lanes)
-            return rows.start
+            return rows.start, rows.rest if scale == 2 else None
 
         # scale * raw + offset >= T   <=>   raw >= ceil((T - offset) / scale)
         def raw(value):
@@ -155,7 +178,29 @@ class VVTU(wiring.Component):
                            falls=np.broadcast_to(self.thresholds.falls, values.shape))
         self.y_shape, self.acc_width = self.thresholds.shape, a_shape.width
         self._bank = bank(thresholds=moved, lanes=self.lanes, channels=count, a_shape=a_shape)
-        return -middle[:, 0]
+        return -middle[:, 0], None
+
+    @property
+    def _raw_sum(self):
+        return RawSum(1, self.x_shape, self.w_shape, inverts=self._family.lut6)
+
+    def _any_rows(self, weights):
+        """Return what makes the sums of these weights, with the widths that any may need."""
+        low, high = (np.full(len(weights), end)
+                     for end in type_range(self.k, self.x_shape, self.w_shape))
+        raw_sum = self._raw_sum
+        return Rows.of_values(low, high, scale=raw_sum.scale, offset=raw_sum.offset(weights))
+
+    def _lay_any_rows(self):
+        """Choose the same for any weights; thresholds compare the sum itself."""
+        rows = self._any_rows(self.weights)
+        sum_shape = shape_for(*type_range(self.k, self.x_shape, self.w_shape))
+        self.acc_width, self.y_shape = rows.width, sum_shape
+        if self.thresholds is not None:
+            self._bank = writable_bank(thresholds=self.thresholds, lanes=self.lanes,
+                                       channels=len(self.weights), a_shape=sum_shape)
+            self.y_shape = self.thresholds.shape
+        return rows.start, rows.rest if rows.scale == 2 else None
 
     @property
     def schedule(self):
@@ -168,6 +213,22 @@ class VVTU(wiring.Component):
     def weight_memory(self):
         """The weight memory: its style, width and depth."""
         return self._weights
+
+    @property
+    def words(self):
+        """Addresses of ``writes``."""
+        return self._contents.words
+
+    def contents(self, weights, thresholds=None):
+        """Return what the addresses hold, uint32, for weights and thresholds of the same shapes."""
+        weights = check_weights(weights, self.w_shape)
+        check_alike(self, weights, thresholds)
+        rows = self._any_rows(weights)
+        words = {"weights": self._lay_weights(weights)[0], "start": self._start_words(rows.start),
+                 "rest": self._rest_words(rows.rest)}
+        if thresholds is not None:
+            words |= self._bank.words(thresholds)
+        return self._contents.image(words)
 
     @property
     def ii(self):
@@ -224,15 +285,18 @@ class VVTU(wiring.Component):
         else:
             sums = self._sum_in_registers(m, x, first, step)
 
+        if self.writable:
+            self._contents.connect(m, self.writes)
+
         # Values, and out.
+        sums = self._values(m, sums, g)
         if self.thresholds is not None:
             m.submodules.bank = thresholds = self._bank
             m.d.comb += [lane.eq(acc) for lane, acc in zip(thresholds.a, sums, strict=True)]
             m.d.comb += [thresholds.group.eq(delay(m, g, self._sum_at)),
                          outlet.data.eq(thresholds.y)]
         else:
-            m.d.comb += [outlet.data[p].eq(lane)
-                         for p, lane in enumerate(self._values(m, sums, g))]
+            m.d.comb += [outlet.data[p].eq(lane) for p, lane in enumerate(sums)]
         m.d.comb += outlet.push.eq(made[-1])
         return m
 
@@ -294,7 +358,7 @@ class VVTU(wiring.Component):
         return sums
 
     def _values(self, m, sums, g):
-        """Return ``scale * acc + rest``."""
+        """Return ``scale * acc + rest``, or, where there is no rest, acc as it is."""
         if self._rest is None:
             return sums
         m.submodules.rest = rest = self._rest

@@ -1,4 +1,4 @@
-"""Rewritten: a writable component, of which the contents are written anew in the middle of a run."""
+"""Rewritten: a writable component, its contents written anew in the middle of a run."""
 
 import numpy as np
 from amaranth import Module, Signal
@@ -29,9 +29,10 @@ class Rewritten(wiring.Component):
         self.core, self.beats_in, self.beats_out = core, beats_in, beats_out
         order = np.random.default_rng(seed).permutation(len(image))
         self.writes = [{"address": k, "data": int(image[k])} for k in order.tolist()]
-        super().__init__({name: (In if name == "i" else Out)(
-            getattr(core, name).signature if name == "o" else getattr(core, name).signature.flip())
-            for name in ("i", "o")})
+        self._inputs = [name for name in core.signature.members if name.startswith("i")]
+        super().__init__({
+            **{name: In(getattr(core, name).signature.flip()) for name in self._inputs},
+            "o": Out(core.o.signature)})
 
     def elaborate(self, platform):
         m = Module()
@@ -41,7 +42,8 @@ class Rewritten(wiring.Component):
                                                init=self.writes)
         port = rom.read_port()
 
-        wiring.connect(m, wiring.flipped(self.i), core.i)
+        for name in self._inputs:
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(core, name))
         wiring.connect(m, core.o, wiring.flipped(self.o))
         taken, given = Signal(range(self.beats_in + 1)), Signal(range(self.beats_out + 1))
         next_, end = Signal(range(len(self.writes) + PATIENCE + 1)), len(self.writes) + PATIENCE
