@@ -1,0 +1,262 @@
+# amaranth: UnusedElaboratable=no
+"""Memory shell: carries frames between memory and a core, told by registers on an AXI port."""
+
+from amaranth import Cat, Module, Mux, ResetInserter, Shape, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from quinnoa.rtl.fifo import FIFO
+
+from .axi import join
+from .axilite import RegisterPort
+from .batches import Dispatcher, Progress, batch_layout
+from .dma import ReadDMA, WriteDMA, transfer_layout
+from .frames import FrameReader, FrameWriter
+
+__all__ = ["MAGIC", "QUEUE", "REGISTERS", "VERSION", "MemoryShell"]
+
+MAGIC = 0x514E4E41          # "QNNA"
+VERSION = 1
+# Byte addresses; see docs/architecture.md.
+REGISTERS = {
+    "MAGIC": 0x00, "VERSION": 0x04, "NETWORK_ID": 0x08, "SHAPE_ID": 0x10, "CONTROL": 0x18,
+    "STATUS": 0x1C, "SOURCE": 0x20, "TARGET": 0x28, "FRAMES": 0x30, "BATCHES_DONE": 0x34,
+    "FRAMES_DONE": 0x38, "CYCLES": 0x3C, "BYTES": 0x40, "BUSY_CYCLES": 0x48, "WRITES": 0x10000,
+}
+# Batches that wait for their turn, and those in the works; a LUT RAM holds 32 rows.
+QUEUE = 8
+_IN_THE_WORKS = 17
+# Cycles of each step of an abort: more than any pipeline between the core and the bus has.
+_ABORT_STEP = 16
+
+
+class MemoryShell(wiring.Component):
+    """Memory shell: carries frames from memory through a core and back, told by registers.
+
+    Frames of a batch lie side by side in memory, and so do their results. Batches follow one
+    another without a gap. The registers are those of docs/architecture.md; an abort also sets
+    BATCHES_DONE, FRAMES_DONE and BUSY_CYCLES to 0. A batch for which the queue has no room, or
+    which comes during an abort, is ignored.
+
+    Parameters
+    ----------
+    core : Component
+        With streams ``i`` and ``o``, and ``writes`` if it is writable.
+    i_format, o_format : FrameFormat
+        Of its frames; ``word_bits`` are those of the memory bus.
+    network_id, shape_id : int
+        64 bits each; ``shape_id`` is 0 if the core is not writable.
+    control : AXI3, AXI4 or AXI4Lite
+        Signature of the port of the registers.
+    memory : AXI3 or AXI4
+        Signature of the port to memory.
+    burst : int
+        Words of the longest burst. 16 by default.
+    i_depth, o_depth : int
+        Words of the stores on the way in and out. 512 (a block RAM), and 64 or two bursts.
+
+    Members
+    -------
+    s_axi : In(control)
+    m_axi : Out(memory)
+    """
+
+    def __init__(self, core, i_format, o_format, *, network_id, shape_id=0, control, memory,
+                 burst=16, i_depth=512, o_depth=None):
+        for name, port, form in (("i", core.i, i_format), ("o", core.o, o_format)):
+            _check_format(name, port.payload.shape(), form, memory.data_bits)
+        for name, value in (("network_id", network_id), ("shape_id", shape_id)):
+            if not 0 <= value < 1 << 64:
+                raise ValueError(f"{name} has 64 bits: it is {value:#x}")
+        self.core, self.i_format, self.o_format = core, i_format, o_format
+        self.network_id, self.shape_id = network_id, shape_id
+        self.burst, self.i_depth = burst, i_depth
+        self.o_depth = max(64, 2 * burst) if o_depth is None else o_depth
+        # Address bits of a writable core's words; they lie above 2**16 bytes.
+        self.write_bits = len(core.writes.address) if hasattr(core, "writes") else None
+        self.address_bits = 17 if self.write_bits is None else max(17, self.write_bits + 3)
+        self._control, self._memory = control, memory
+        super().__init__({"s_axi": In(control), "m_axi": Out(memory)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.port = port = RegisterPort(self._control, address_bits=self.address_bits)
+        wiring.connect(m, wiring.flipped(self.s_axi), port.bus)
+
+        # What an abort empties: all but the registers themselves.
+        clear = Signal()
+        flow = _Flow(self._memory, self.core, self.i_format, self.o_format, burst=self.burst,
+                     i_depth=self.i_depth, o_depth=self.o_depth)
+        m.submodules.flow = ResetInserter(clear)(flow)
+        wiring.connect(m, flow.m_axi, wiring.flipped(self.m_axi))
+
+        # Writes, registered; the pulse of FRAMES comes after the register has its value.
+        write = port.write
+        source, target = (Signal(64, name=name, reset_less=True) for name in ("source", "target"))
+        frames, submit = Signal(32, reset_less=True), Signal()
+        m.d.sync += submit.eq(0)
+        aborting = self._abort(m, flow, clear, write)
+        with m.If(write.valid & ~write.address[14:].any()):
+            with m.Switch(write.address[:14]):
+                for name, register in (("SOURCE", source), ("TARGET", target)):
+                    for half in range(2):
+                        with m.Case(REGISTERS[name] // 4 + half):
+                            m.d.sync += register.word_select(half, 32).eq(write.data)
+                with m.Case(REGISTERS["FRAMES"] // 4):
+                    m.d.sync += [frames.eq(write.data), submit.eq(~aborting)]
+        shift = (self._memory.data_bits // 8).bit_length() - 1
+        m.d.comb += [
+            flow.batch.valid.eq(submit), flow.batch.payload.frames.eq(frames),
+            flow.batch.payload.source.eq(source >> shift),
+            flow.batch.payload.target.eq(target >> shift),
+        ]
+        self._writable(m, write)
+        self._status(m, flow, aborting, port.read, source=source, target=target, frames=frames)
+        return m
+
+    def _abort(self, m, flow, clear, write):
+        """Stop the bursts, wait until the bus is quiet, empty what is in the works."""
+        aborting, count = Signal(), Signal(range(_ABORT_STEP))
+        is_last = count == _ABORT_STEP - 1
+        m.d.comb += flow.stop.eq(aborting)
+        m.d.sync += count.eq(count + 1)
+        with m.FSM(name="abort"):
+            with m.State("RUN"):
+                m.d.sync += count.eq(0)
+                with m.If(write.valid & (write.address == REGISTERS["CONTROL"] // 4)
+                          & write.data[0]):
+                    m.d.sync += aborting.eq(1)
+                    m.next = "DRAIN"
+            with m.State("DRAIN"):
+                # A burst may begin in the cycle before it sees `stop`.
+                m.d.sync += count.eq(Mux(is_last, count, count + 1))
+                with m.If(is_last & flow.quiet):
+                    m.d.sync += [count.eq(0), clear.eq(1)]
+                    m.next = "CLEAR"
+            with m.State("CLEAR"):
+                with m.If(is_last):
+                    m.d.sync += [count.eq(0), clear.eq(0)]
+                    m.next = "REST"
+            with m.State("REST"):
+                with m.If(is_last):
+                    m.d.sync += aborting.eq(0)
+                    m.next = "RUN"
+        return aborting
+
+    def _writable(self, m, write):
+        """Pass on the writes to the contents of the core: word a at byte 0x10000 + 4a."""
+        if self.write_bits is None:
+            return
+        writes = self.core.writes
+        address = Signal.like(writes.address, reset_less=True)
+        data = Signal.like(writes.data, reset_less=True)
+        valid = Signal()
+        m.d.sync += [valid.eq(write.valid & write.address[14:].any()), data.eq(write.data),
+                     address.eq(Cat(write.address[:14], write.address[14:] - 1))]
+        m.d.comb += [writes.valid.eq(valid), writes.address.eq(address), writes.data.eq(data)]
+
+    def _status(self, m, flow, aborting, read, **kept):
+        """Answer reads."""
+        error, cycles, busy_cycles = Signal(), Signal(32), Signal(32)
+        idle = Signal()
+        m.d.sync += [cycles.eq(cycles + 1), idle.eq(~flow.busy & ~aborting),
+                     busy_cycles.eq(busy_cycles + flow.busy), error.eq(error | flow.error)]
+        with m.If(aborting):
+            m.d.sync += [error.eq(0), busy_cycles.eq(0)]
+
+        words = {}
+        for name, value in {
+            "MAGIC": MAGIC, "VERSION": VERSION, "CONTROL": aborting,
+            "STATUS": Cat(idle, error, flow.batch.ready), "FRAMES": kept["frames"],
+            "BATCHES_DONE": flow.batches, "FRAMES_DONE": flow.frames, "CYCLES": cycles,
+            "BUSY_CYCLES": busy_cycles,
+        }.items():
+            words[REGISTERS[name] // 4] = value
+        for name, value in {
+            "NETWORK_ID": self.network_id, "SHAPE_ID": self.shape_id,
+            "SOURCE": kept["source"], "TARGET": kept["target"],
+            "BYTES": self.o_format.bytes << 32 | self.i_format.bytes,
+        }.items():
+            for half in range(2):
+                words[REGISTERS[name] // 4 + half] = (value >> 32 * half) & 0xFFFF_FFFF
+
+        # The registers are those below 0x80.
+        with m.Switch(read.address[:5]):
+            for address, value in words.items():
+                with m.Case(address):
+                    m.d.sync += read.data.eq(value)
+            with m.Default():
+                m.d.sync += read.data.eq(0)
+        with m.If(read.address[5:].any()):
+            m.d.sync += read.data.eq(0)
+
+
+def _check_format(name, payload, form, word_bits):
+    """See that the format is that of the core's stream, and its words those of the bus."""
+    offered = Shape.cast(payload).width
+    if offered != form.bits * form.lanes:
+        raise ValueError(f"a beat of {name} has {offered} bits, but its format says {form.lanes} "
+                         f"lanes of {form.bits} bits")
+    if form.word_bits != word_bits:
+        raise ValueError(f"words of the format of {name} have {form.word_bits} bits, those of the "
+                         f"memory bus {word_bits}")
+
+
+class _Flow(wiring.Component):
+    """All between the registers and the memory bus: queue, DMA, width converters and core."""
+
+    def __init__(self, memory, core, i_format, o_format, *, burst, i_depth, o_depth):
+        self.core, self.memory = core, memory
+        self.transfer = transfer_layout(memory)
+        self.reader, self.writer = FrameReader(i_format), FrameWriter(o_format)
+        self.read = ReadDMA(memory, burst=burst, depth=i_depth)
+        self.write = WriteDMA(memory, burst=burst, depth=o_depth)
+        self.dispatcher = Dispatcher(self.transfer, i_words=i_format.words, o_words=o_format.words)
+        self.progress = Progress(words=o_format.words, burst=burst,
+                                 outstanding=self.write.outstanding)
+        super().__init__({
+            "batch": In(stream.Signature(batch_layout(self.transfer))),
+            "stop": In(1), "quiet": Out(1), "error": Out(1), "busy": Out(1),
+            "frames": Out(32), "batches": Out(32),
+            "m_axi": Out(memory),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = FIFO(batch_layout(self.transfer), depth=QUEUE)
+        m.submodules.writes = writes = FIFO(self.transfer, depth=_IN_THE_WORKS)
+        m.submodules.frames = frames = FIFO(32, depth=_IN_THE_WORKS)
+        for name in ("core", "reader", "writer", "read", "write", "dispatcher", "progress"):
+            m.submodules[f"{name}_dma" if name in ("read", "write") else name] = getattr(self, name)
+        core, read, write = self.core, self.read, self.write
+
+        # Batches.
+        wiring.connect(m, wiring.flipped(self.batch), queue.i)
+        wiring.connect(m, queue.o, self.dispatcher.i)
+        wiring.connect(m, self.dispatcher.reads, read.command)
+        wiring.connect(m, self.dispatcher.writes, writes.i)
+        wiring.connect(m, self.dispatcher.frames, frames.i)
+        wiring.connect(m, writes.o, write.command)
+        wiring.connect(m, frames.o, self.progress.i)
+        wiring.connect(m, write.acknowledged, self.progress.acknowledged)
+
+        # Words and beats.
+        wiring.connect(m, read.o, self.reader.i)
+        for left, right in ((self.reader.o, core.i), (core.o, self.writer.i)):
+            m.d.comb += [Value.cast(right.payload).eq(Value.cast(left.payload)),
+                         right.valid.eq(left.valid), left.ready.eq(right.ready)]
+        wiring.connect(m, self.writer.o, write.i)
+
+        # The bus.
+        for dma in (read, write):
+            m.d.comb += dma.stop.eq(self.stop)
+            join(m, dma.bus, self.m_axi)
+        m.d.comb += [self.quiet.eq(read.quiet & write.quiet),
+                     self.frames.eq(self.progress.frames), self.batches.eq(self.progress.batches)]
+        m.d.sync += self.error.eq(read.error | write.error)
+
+        # Batches submitted and not done.
+        count = Signal(range(QUEUE + 2 * _IN_THE_WORKS))
+        m.d.sync += count.eq(count + (self.batch.valid & self.batch.ready) - self.progress.done)
+        m.d.comb += self.busy.eq(count != 0)
+        return m
