@@ -79,7 +79,7 @@ class Bench:
             payload = Payload(stream.payload.shape())
             return [hex(payload.encode(beat)) for beat in beats]
 
-        self._run("bundle", {
+        self.run(f"{__package__}.bench", "bundle", {
             "density": density, "seed": seed, "deadline": deadline,
             "units": {name: (words(unit.i, given), words(unit.o, expected))
                       for name, (unit, given, expected) in tasks.items()}})
@@ -104,13 +104,26 @@ class Bench:
         QuinnoaError
             A frame is not as expected, missing or too many, or ``tlast`` is wrong.
         """
-        self._run("axi", {
+        self.run(f"{__package__}.bench", "axi", {
             "density": density, "seed": seed, "deadline": deadline,
             "frames": [(sent.tobytes().hex(), expected.tobytes().hex())
                        for sent, expected in zip(frames_in, frames_out, strict=True)]})
 
-    def _run(self, bench: str, task: dict) -> None:
-        """Run one bench of ``bench.py``; ``task`` tells it what to do."""
+    def run(self, module: str, bench: str, task: dict) -> None:
+        """Run one bench of a module; the file of QUINNOA_TASK tells it what to do.
+
+        Parameters
+        ----------
+        module, bench : str
+            The module, as it is imported, and its test.
+        task : dict
+            As JSON has it; ``seed`` among it.
+
+        Raises
+        ------
+        QuinnoaError
+            The bench failed; the message has the end of its log.
+        """
         from cocotb_tools.check_results import get_results
         from cocotb_tools.runner import get_runner
 
@@ -120,7 +133,7 @@ class Bench:
             # Under pytest the runner leaves by SystemExit where a bench fails.
             with contextlib.suppress(SystemExit):
                 get_runner("verilator").test(
-                    f"{__package__}.bench", self.top, hdl_toplevel_lang="verilog",
+                    module, self.top, hdl_toplevel_lang="verilog",
                     testcase=bench, seed=task["seed"], build_dir=self.folder, test_dir=scratch,
                     results_xml=str(results), log_file=log, extra_env={"QUINNOA_TASK": str(job)})
             tests, failed = get_results(results) if results.exists() else (0, 1)
