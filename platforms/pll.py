@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth import ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["ECP5_PLL", "PLL", "PLLLimits", "PLLSetting", "XC7_PLL"]
+__all__ = ["ECP5_PLL", "MHZ", "PLL", "PLLLimits", "PLLSetting", "XC7_PLL"]
 
 MHZ = 1_000_000
 
@@ -99,39 +99,26 @@ class PLLSetting:
 
 
 class PLL(Elaboratable):
-    """PLL: makes the domain ``sync`` from a board's oscillator.
+    """PLL: drives the domain ``sync``, which the top defines, from a board's oscillator.
 
-    The domain is held in reset until the PLL has locked. Elaborate it once, at the top, with the
-    board's platform.
+    The domain is held in reset until the PLL has locked. Elaborate it once, with the board's
+    platform.
 
     Parameters
     ----------
     oscillator : str
         Resource of the platform.
-    source_mhz : float
-        Its frequency.
-    clock_mhz : float
-        The clock asked; the nearest that is not above it is made.
-    limits : PLLLimits
-        ``XC7_PLL`` or ``ECP5_PLL``.
-
-    Members
-    -------
     setting : PLLSetting
-    clock_mhz : float
-        The clock that is made.
+        Its dividers.
+    limits : PLLLimits
+        ``XC7_PLL`` or ``ECP5_PLL``, for which the setting was found.
     """
 
-    def __init__(self, *, oscillator, source_mhz, clock_mhz, limits):
-        self.oscillator, self.limits = oscillator, limits
-        self.source_hz = round(source_mhz * MHZ)
-        self.setting = PLLSetting.nearest(limits, source_hz=self.source_hz,
-                                          asked_hz=round(clock_mhz * MHZ))
-        self.clock_mhz = self.setting.output_hz / MHZ
+    def __init__(self, *, oscillator, setting, limits):
+        self.oscillator, self.setting, self.limits = oscillator, setting, limits
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = ClockDomain()
         m.submodules.pad = pad = io.Buffer("i", platform.request(self.oscillator, dir="-"))
         locked = Signal()
         make = {"PLLE2": self._plle2, "EHXPLLL": self._ehxplll}[self.limits.name]
@@ -144,7 +131,7 @@ class PLL(Elaboratable):
         feedback, fast = Signal(name="feedback"), Signal(name="fast")
         m.submodules.pll = Instance(
             "PLLE2_BASE",
-            p_CLKIN1_PERIOD=1e9 / self.source_hz,
+            p_CLKIN1_PERIOD=1e9 * setting.multiply / (setting.vco_hz * setting.divide),
             p_DIVCLK_DIVIDE=setting.divide,
             p_CLKFBOUT_MULT=setting.multiply,
             p_CLKOUT0_DIVIDE=setting.output_divide,

@@ -1,12 +1,12 @@
 """Tops: a shell with its board's clock, reset and pins around it."""
 
-from amaranth import Elaboratable, Module
+from amaranth import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 
 from quinnoa.errors import QuinnoaError
 
 from .boards import Board
-from .pll import ECP5_PLL, PLL, XC7_PLL
+from .pll import ECP5_PLL, MHZ, PLL, XC7_PLL, PLLSetting
 from .zynq import Zynq7Top, ZynqMPTop
 
 __all__ = ["UARTTop", "bus_of", "clock_of", "top_for"]
@@ -21,9 +21,14 @@ def bus_of(board: Board):
     return _ZYNQ[board.shell].control, _ZYNQ[board.shell].memory
 
 
-def _pll(board: Board, clock_mhz: float) -> PLL:
-    return PLL(oscillator=board.oscillator, source_mhz=board.oscillator_mhz, clock_mhz=clock_mhz,
-               limits=ECP5_PLL if board.family == "ecp5" else XC7_PLL)
+def _limits(board: Board):
+    return ECP5_PLL if board.family == "ecp5" else XC7_PLL
+
+
+def _setting(board: Board, clock_mhz: float) -> PLLSetting:
+    """Return the dividers of a board's PLL."""
+    return PLLSetting.nearest(_limits(board), source_hz=round(board.oscillator_mhz * MHZ),
+                              asked_hz=round(clock_mhz * MHZ))
 
 
 def clock_of(board: Board, clock_mhz: float | None = None) -> float:
@@ -35,7 +40,7 @@ def clock_of(board: Board, clock_mhz: float | None = None) -> float:
     asked = board.clock_mhz if clock_mhz is None else clock_mhz
     if not asked > 0:
         raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
-    return _pll(board, asked).clock_mhz if board.oscillator else asked
+    return _setting(board, asked).output_hz / MHZ if board.oscillator else asked
 
 
 class UARTTop(Elaboratable):
@@ -52,12 +57,14 @@ class UARTTop(Elaboratable):
 
     def __init__(self, shell, *, board, clock_mhz):
         self.shell, self.board = shell, board
-        self.pll = _pll(board, clock_mhz)
-        self.clock_mhz = self.pll.clock_mhz
+        self.setting = _setting(board, clock_mhz)
+        self.clock_mhz = self.setting.output_hz / MHZ
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.pll = self.pll
+        m.domains.sync = ClockDomain()
+        m.submodules.pll = PLL(oscillator=self.board.oscillator, setting=self.setting,
+                               limits=_limits(self.board))
         m.submodules.shell = self.shell
         pins = platform.request(self.board.uart, dir="-")
         m.submodules.rx = rx = io.Buffer("i", pins.rx)
