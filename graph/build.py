@@ -6,18 +6,22 @@ from quinnoa.rtl.families import GENERIC, Family
 from .checker import check_network
 from .network import Network
 from .units import Plan, plan
+from .writable import widened
 
 __all__ = ["assemble", "build"]
 
 
-def build(network: Network, *, family: Family = GENERIC) -> tuple[Dataflow, Plan]:
+def build(network: Network, *, family: Family = GENERIC,
+          writable: bool = False) -> tuple[Dataflow, Plan]:
     """Return the accelerator of a folded network, and the plan it was made by.
 
     The accelerator takes what ``network.encode`` gives and gives what ``network.decode`` takes:
-    frames of vectors, channels fastest, cut into beats.
+    frames of vectors, channels fastest, cut into beats. With ``writable`` it has ``writes``, for
+    the contents of any network of the same shape (``writable.contents``), and is that of the
+    network ``widened``.
     """
     check_network(network)
-    planned = plan(network, family)
+    planned = plan(widened(network) if writable else network, family, writable=writable)
     return assemble(planned), planned
 
 

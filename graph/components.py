@@ -32,18 +32,18 @@ from .layers import (
 __all__ = ["component"]
 
 
-def component(layer: Layer, family: Family) -> Any:
-    """Make the component of one layer, in its fold."""
+def component(layer: Layer, family: Family, *, writable: bool = False) -> Any:
+    """Make the component of one layer, in its fold; what it holds may be ``writable``."""
     fold, shape, channels = layer.fold, layer.i.shape, layer.i.channels
     if isinstance(layer, MatMul):
         return MVTU(layer.weights, pe=fold.pe, simd=fold.simd, x_shape=shape,
                     w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
-                    pad=fold.pad, family=family)
+                    pad=fold.pad, family=family, writable=writable)
     if isinstance(layer, Depthwise):
         rows, taps = layer.weights.shape
         return VVTU(layer.weights, multiplier=rows * taps // channels, pe=fold.pe, x_shape=shape,
                     w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
-                    family=family)
+                    family=family, writable=writable)
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
         return sliding_window(
@@ -51,13 +51,14 @@ def component(layer: Layer, family: Family) -> Any:
             stride=layer.stride, dilation=layer.dilation, pads=layer.pads,
             pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
     if isinstance(layer, Threshold):
-        return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape)
+        return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape,
+                             writable=writable)
     if isinstance(layer, TopK):
         return TopKUnit(elements=channels, lanes=fold.pe, shape=shape, k=layer.k)
-    return _plain(layer)
+    return _plain(layer, writable)
 
 
-def _plain(layer: Layer) -> Any:
+def _plain(layer: Layer, writable: bool) -> Any:
     """Make the component of a layer of which the lanes are all that folds."""
     lanes, shape = layer.fold.pe, layer.i.shape
     if isinstance(layer, Reduce):
@@ -66,7 +67,8 @@ def _plain(layer: Layer) -> Any:
     if isinstance(layer, Add):
         return AddUnit(multipliers=layer.multipliers,
                        shapes=[shape, *(stream.shape for stream in layer.more)],
-                       channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds)
+                       channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds,
+                       writable=writable and layer.thresholds is not None)
     if isinstance(layer, Concat):
         parts = (layer.i.channels, *(stream.channels for stream in layer.more))
         return ConcatUnit(shape=shape, channels=parts, lanes=lanes)

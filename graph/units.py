@@ -10,6 +10,7 @@ from typing import Any
 from amaranth import Shape
 from amaranth.lib.data import ArrayLayout
 
+from quinnoa.rtl.dataflow import addresses
 from quinnoa.rtl.families import Family
 from quinnoa.rtl.fifo import FIFO
 from quinnoa.rtl.fork import ForkUnit
@@ -75,14 +76,23 @@ class Plan:
     i_lanes: int
     o_lanes: int
 
+    @property
+    def words(self) -> int:
+        """Words of 32 bits that can be written at run time; 0 if nothing can."""
+        return addresses({unit.name: unit.component for unit in self.units})[1]
 
-def plan(network: Network, family: Family) -> Plan:
-    """Make the units of every layer, what stands between them, and FIFOs as small as can be."""
+
+def plan(network: Network, family: Family, *, writable: bool = False) -> Plan:
+    """Make the units of every layer, what stands between them, and FIFOs as small as can be.
+
+    With ``writable``, of a network as ``writable.widened`` returns it, weights and thresholds can
+    be written at run time.
+    """
     laying = _Laying(network)
     for layer in network.layers:
         check_fold(layer, layer.fold)
     for layer in network.layers:
-        made = component(layer, family)
+        made = component(layer, family, writable=writable)
         given = made.o.payload.shape().elem_shape
         if given != layer.o.shape:
             raise ValueError(f"{layer.name} gives {given!r}, but its record says {layer.o.shape!r}")

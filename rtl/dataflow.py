@@ -5,8 +5,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .shapes import is_bipolar
+from .writes import relay, spread, writes_signature
 
-__all__ = ["Dataflow"]
+__all__ = ["Dataflow", "addresses"]
+
+
+def addresses(units):
+    """Return by name at which address each unit that can be written begins, and all words."""
+    written = {name: unit.words for name, unit in units.items()
+               if "writes" in unit.signature.members}
+    starts, words = spread(written.values())
+    return dict(zip(written, starts, strict=True)), words
 
 
 class Dataflow(wiring.Component):
@@ -31,6 +40,14 @@ class Dataflow(wiring.Component):
     -------
     i : In(stream)
     o : Out(stream)
+    writes : In(writes_signature(words))
+        Only if units have it: theirs, at ``addresses``. A write passes from unit to unit, a cycle
+        each.
+
+    Attributes
+    ----------
+    words : int
+        Addresses of ``writes``; 0 if no unit can be written.
     """
 
     i: stream.Interface
@@ -49,8 +66,11 @@ class Dataflow(wiring.Component):
         i_payload, o_payload = self._payload(self.i_port, In), self._payload(self.o_port, Out)
         self._check_connected_once()
         self._order = self._sort()
-        super().__init__({"i": In(stream.Signature(i_payload)),
-                          "o": Out(stream.Signature(o_payload))})
+        self._starts, self.words = addresses(self.units)
+        members = {"i": In(stream.Signature(i_payload)), "o": Out(stream.Signature(o_payload))}
+        if self.words:
+            members["writes"] = In(writes_signature(self.words))
+        super().__init__(members)
 
     def _payload(self, port, flow):
         """Return the payload's shape of a port, which must go in or out."""
@@ -112,6 +132,9 @@ class Dataflow(wiring.Component):
         for source, target in self.edges:
             wiring.connect(m, port(*source), port(*target))
         wiring.connect(m, port(*self.o_port), wiring.flipped(self.o))
+        if self.words:
+            relay(m, self.writes, {name: (start, self.units[name])
+                                   for name, start in self._starts.items()})
         return m
 
 
