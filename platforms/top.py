@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Tops: a shell with its board's clock, reset and pins around it."""
 
 from amaranth import ClockDomain, Elaboratable, Module

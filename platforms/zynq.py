@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Zynq tops: a shell beside the processing system (PS), from which clock, reset and memory come.
 
 The PS is instantiated as the bare primitive. Its pads (DDR, MIO, clock, resets) are bonded to it
