@@ -1,0 +1,98 @@
+# amaranth: UnusedElaboratable=no
+"""Resend buffer: keeps the words of a stream until whoever reads them says that it has them."""
+
+from amaranth import Module, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["ResendBuffer"]
+
+
+class ResendBuffer(wiring.Component):
+    """Resend buffer: gives the words of ``i`` by their positions, again if need be.
+
+    Words are numbered from 0. Those before ``kept`` have been acknowledged and are gone. The next
+    one to go out stands at ``position``; an acknowledgement may set it back to ``kept``.
+
+    Parameters
+    ----------
+    depth : int
+        Words it holds, a power of two.
+
+    Members
+    -------
+    i : In(stream), 32
+    some : Out(1)
+        There is a word at ``position``, in ``word``; low for two cycles at least after ``take``,
+        ``jump`` and ``clear``.
+    position, word : Out(32)
+    take : In(1)
+        Go to the next position.
+    acknowledge : In(1)
+        All words before ``wanted``, which has been the same for two cycles, have been received. If
+        no words up to there are kept, nothing happens.
+    wanted : In(32)
+    rewind : In(1)
+        With ``acknowledge``: the words from ``wanted`` on are to go out again.
+    jump : Out(1)
+        ``position`` is changed in this cycle by other than ``take``.
+    clear : In(1)
+        Drop all words; the next one has number 0.
+    """
+
+    i: stream.Interface
+
+    def __init__(self, *, depth):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two from 2 on: it is {depth}")
+        self.depth = depth
+        super().__init__({
+            "i": In(stream.Signature(32)),
+            "some": Out(1), "position": Out(32), "word": Out(32), "take": In(1),
+            "acknowledge": In(1), "wanted": In(32), "rewind": In(1), "jump": Out(1),
+            "clear": In(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=32, depth=self.depth, init=[],
+                                                   attrs={"ram_style": "block"})
+        w_port, r_port = words.write_port(), words.read_port()
+
+        # kept <= position <= made <= kept + depth
+        count = len(w_port.addr) + 1
+        made, kept = Signal(count), Signal(32)
+        held, ahead = Signal(count), Signal(count)
+        m.d.comb += [
+            held.eq(made - kept), ahead.eq(self.position - kept),
+            self.i.ready.eq((held != self.depth) & ~self.clear),
+            w_port.en.eq(self.i.valid & self.i.ready),
+            w_port.addr.eq(made), w_port.data.eq(self.i.payload),
+            r_port.addr.eq(self.position), self.word.eq(r_port.data),
+        ]
+        with m.If(w_port.en):
+            m.d.sync += made.eq(made + 1)
+
+        # The word at `position` is in the port's register two cycles after that has changed.
+        moved = Signal()
+        m.d.sync += [moved.eq(self.take | self.jump | self.clear),
+                     self.some.eq((made != self.position[:count]) & ~moved & ~self.take
+                                  & ~self.jump & ~self.clear)]
+        with m.If(self.take):
+            m.d.sync += self.position.eq(self.position + 1)
+
+        # received = wanted - kept: how many of the words kept are not needed any more
+        received, known = Signal(32), Signal()
+        m.d.sync += received.eq(self.wanted - kept)
+        m.d.comb += [
+            known.eq((received[count:] == 0) & (received[:count] <= held)),
+            self.jump.eq(self.acknowledge & known & (self.rewind | (ahead < received[:count]))),
+        ]
+        with m.If(self.acknowledge & known):
+            m.d.sync += kept.eq(self.wanted)
+        with m.If(self.jump):
+            m.d.sync += self.position.eq(self.wanted)
+
+        with m.If(self.clear):
+            m.d.sync += [made.eq(0), kept.eq(0), self.position.eq(0)]
+        return m
