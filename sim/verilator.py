@@ -63,7 +63,8 @@ def runtime() -> list[Path]:
 
 
 def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize: int = 1,
-                  flags: Sequence[str] = (), libraries: Sequence[str] = ()) -> Path:
+                  flags: Sequence[str] = (), libraries: Sequence[str] = (),
+                  cells: str | None = None) -> Path:
     """Build the program of ``main``, a C++ file about the class ``Vtop`` of module ``top``.
 
     Parameters
@@ -80,16 +81,22 @@ def build_program(verilog: str, top: str, folder: Path, main: Path, *, optimize:
         Level of the C++ compiler.
     flags, libraries : sequence of str
         More arguments for Verilator and for the linker.
+    cells : str, optional
+        Verilog of the cells that ``verilog`` is made of; by default the primitives that units lay.
     """
     root = find()
     source, generated = folder / "top.v", folder / "cpp"
     source.write_text(verilog)
+    library = PRIMITIVES
+    if cells is not None:
+        library = folder / "cells.v"
+        library.write_text(cells)
     run_tool([str(root / "bin" / "verilator_bin"), "--cc", "--prefix", "Vtop",
               "--Mdir", str(generated), "--top-module", top, "-O3", "--x-assign", "fast",
               "--x-initial", "fast", "--no-timing", "--no-assert", "-Wno-fatal", "-Wno-lint",
               "-Wno-style", "--output-split", "20000",
               # Functions of a megabyte take the compiler longer, and run slower.
-              "--output-split-cfuncs", "200", *flags, "-v", str(PRIMITIVES), str(source)],
+              "--output-split-cfuncs", "200", *flags, "-v", str(library), str(source)],
              "Verilator", env={**os.environ, "VERILATOR_ROOT": str(root)})
 
     # Verilator's headers take longer than a small model, so that one stays in one piece. Of a large
@@ -247,7 +254,8 @@ def _bytes_of(port: str, verilog: str, top: str) -> int:
     return width // 8
 
 
-def build(verilog: str, top: str, folder: Path, *, optimize: int = 1) -> Model:
+def build(verilog: str, top: str, folder: Path, *, optimize: int = 1,
+          cells: str | None = None) -> Model:
     """Build the model of an AXI-Stream top.
 
     Parameters
@@ -260,24 +268,26 @@ def build(verilog: str, top: str, folder: Path, *, optimize: int = 1) -> Model:
         Where to build; it must exist.
     optimize : int
         Level of the C++ compiler. Higher ones build longer and hardly run faster.
+    cells
+        As ``build_program`` takes them.
     """
     started = time.perf_counter()
     bytes_in, bytes_out = (_bytes_of(f"{side}_axis_tdata", verilog, top) for side in "sm")
-    program = build_program(verilog, top, folder, HARNESS, optimize=optimize)
+    program = build_program(verilog, top, folder, HARNESS, optimize=optimize, cells=cells)
     return Model(program, bytes_in, bytes_out, time.perf_counter() - started)
 
 
 def simulate(verilog: str, top: str, words: np.ndarray, *, frames: int, beats_in: int,
-             beats_out: int, **options) -> Result:
+             beats_out: int, optimize: int = 1, cells: str | None = None, **options) -> Result:
     """Build the model of ``top`` in a scratch folder and stream ``words`` through it.
 
     Parameters
     ----------
-    verilog, top
+    verilog, top, optimize, cells
         As ``build`` takes them.
     words, frames, beats_in, beats_out, **options
         As ``Model.run`` takes them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        model = build(verilog, top, Path(folder))
+        model = build(verilog, top, Path(folder), optimize=optimize, cells=cells)
         return model.run(words, frames=frames, beats_in=beats_in, beats_out=beats_out, **options)
