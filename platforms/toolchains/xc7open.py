@@ -69,6 +69,7 @@ def read_log(log: str) -> tuple[float, Area, str]:
                 bram36=count("RAMB36E1_RAMB36E1", "RAMBFIFO36E1_RAMBFIFO36E1")
                 + count("RAMB18E1_RAMB18E1") / 2,
                 dsp=count("DSP48E1_DSP48E1"))
-    ends = re.findall(r"Setup [\d.-]+ [\d.-]+ +(?:Source )?(\S+)", log)
-    ends = [end.rpartition(".")[0] if "." in end else end for end in ends]
+    # The path's last line: "delay total Setup cell.port"; later versions write "setup" in front.
+    ends = re.findall(r"^Info:\s+(?:[\d.-]+\s+[\d.-]+\s+Setup|setup\s+[\d.-]+\s+[\d.-]+\s+Source)"
+                      r"\s+(\S+)", log, re.MULTILINE)
     return reached, area, ends[-1] if ends else ""
