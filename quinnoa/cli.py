@@ -26,10 +26,11 @@ class Family(StrEnum):
 
 
 class Level(StrEnum):
-    """What a simulation runs: the integer model, or the Verilog."""
+    """What a simulation runs: the integer model, the Verilog, or the netlist made of it."""
 
     model = "model"
     rtl = "rtl"
+    gates = "gates"
 
 
 class Reference(StrEnum):
@@ -128,6 +129,8 @@ def compile_(
     family: Annotated[Family | None, typer.Option(
         help="The device family to build for; that of --device by default, or else generic.")] =
         None,
+    writable: Annotated[bool, typer.Option(
+        "--writable", help="Weights and thresholds can be written at run time.")] = False,
     force: Annotated[bool, typer.Option(
         "--force", help="Replace what DIR holds.")] = False,
 ) -> None:
@@ -144,7 +147,8 @@ def compile_(
         network = _load(model, input, input_scale, input_offset, top)
         report = compile_network(
             network, output, fps=fps, fold_file=fold, device=device, maximum=max,
-            clock_mhz=clock, family=family and family.value, force=force, progress=progress)
+            clock_mhz=clock, family=family and family.value, writable=writable, force=force,
+            progress=progress)
     show(report)
     print(f"{output / 'report.html'} shows it whole")
 
@@ -155,7 +159,8 @@ def simulate(
     input: Annotated[Path, typer.Option(metavar="X.npy", help="Frames, as the model takes them.")],
     labels: Annotated[Path | None, typer.Option(
         metavar="Y.npy", help="A class for each frame, for the accuracy.")] = None,
-    level: Annotated[Level, typer.Option(help="The Verilog, or the integer model.")] = Level.rtl,
+    level: Annotated[Level, typer.Option(
+        help="The Verilog, the netlist that Yosys makes of it, or the integer model.")] = Level.rtl,
     against: Annotated[Reference | None, typer.Option(
         help="Compare with the ONNX file's own execution too.")] = None,
     limit: Annotated[int | None, typer.Option(
@@ -173,6 +178,92 @@ def simulate(
     for reference, count in wrong.items():
         if count:
             raise QuinnoaError(f"{count} of {result['frames']} frames differ from the {reference}")
+
+
+@app.command()
+def build(
+    source: Annotated[Path, typer.Argument(
+        metavar="MODEL|DIR", help="The network, an ONNX file; or a compiled folder.")],
+    board: Annotated[str, typer.Option(metavar="NAME", help="One that `quinnoa boards` lists.")],
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", metavar="DIR",
+        help="The folder to make of a MODEL; build/MODEL-BOARD by default.")] = None,
+    fps: Annotated[float | None, typer.Option(
+        metavar="N", min=0, help="The cheapest folds that reach N frames a second.")] = None,
+    fold: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="The folds of a fold.toml.")] = None,
+    max: Annotated[bool, typer.Option(
+        "--max", help="The fastest folds that fit the board.")] = False,
+    clock: Annotated[float | None, typer.Option(
+        metavar="MHZ", min=0.001, help="The clock; the board's usual one by default.")] = None,
+    input: Input = None,
+    input_scale: InputScale = 1.0,
+    input_offset: InputOffset = 0.0,
+    top: Top = None,
+    writable: Annotated[bool, typer.Option(
+        "--writable", help="Weights and thresholds can be written at run time.")] = False,
+    images: Annotated[Path | None, typer.Option(
+        metavar="X.npy", help="Frames for deploy/validate.py.")] = None,
+    labels: Annotated[Path | None, typer.Option(
+        metavar="Y.npy", help="Their classes.")] = None,
+    tool: Annotated[str | None, typer.Option(
+        metavar="NAME", help="vivado, xc7open or ecp5; the board's usual one by default.")] = None,
+    host: Annotated[str | None, typer.Option(
+        metavar="[USER@]HOST[:PORT]", help="Where Vivado runs, over SSH; here by default.")] = None,
+    baud: Annotated[int | None, typer.Option(
+        metavar="N", min=1, help="Bits a second of a UART; 1,000,000 by default.")] = None,
+    prepare: Annotated[bool, typer.Option(
+        "--prepare", help="Write the tool's project and run nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what DIR holds.")] = False,
+) -> None:
+    """Build MODEL, or a compiled DIR, for a board: bitstream, driver and report."""
+    from quinnoa.build import BAUD, build_bitstream, check_device
+    from quinnoa.flow import compile_network
+    from quinnoa.platforms.boards import board_named
+    from quinnoa.platforms.top import clock_of
+    from quinnoa.report import built
+    chosen = board_named(board)
+    compiled = source.is_dir()
+    given = {"-o": output, "--fps": fps, "--fold": fold, "--max": max or None, "--input": input,
+             "--top": top, "--writable": writable or None}
+    if compiled and (wrong := [name for name, value in given.items() if value is not None]):
+        raise typer.BadParameter("a compiled folder is built as it is; these say how to compile",
+                                 param_hint=", ".join(wrong))
+    if sum((fps is not None, fold is not None, max)) > 1:
+        raise typer.BadParameter("only one of --fps, --fold and --max sets the folds",
+                                 param_hint="--fps, --fold, --max")
+    folder = source if compiled else output or Path("build", f"{source.stem}-{chosen.name}")
+    with _progress() as progress:
+        if not compiled:
+            progress("reading the model")
+            network = _load(source, input, input_scale, input_offset, top)
+            report = compile_network(
+                network, folder, fps=fps, fold_file=fold, device=chosen.device.name, maximum=max,
+                clock_mhz=clock_of(chosen, clock), writable=writable, force=force,
+                progress=progress)
+            check_device(report, chosen)
+        report = build_bitstream(
+            folder, board=chosen.name, clock_mhz=clock, toolchain=tool, host=host,
+            baud=baud or BAUD, images=images, labels=labels, prepare=prepare, progress=progress)
+    print(built(report, folder))
+
+
+@app.command()
+def boards() -> None:
+    """List the boards that can be built for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from quinnoa.platforms.boards import BOARDS
+    table = Table()
+    for heading in ("board", "part", "shell", "built by"):
+        table.add_column(heading, no_wrap=heading == "board")
+    for heading in ("MHz", "LUT", "BRAM36"):
+        table.add_column(heading, justify="right")
+    for board in BOARDS.values():
+        table.add_row(board.name, board.part, board.shell, ", ".join(board.toolchains),
+                      f"{board.clock_mhz:g}", f"{board.device.lut:,}", f"{board.device.bram36:g}")
+    Console().print(table)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import numpy as np
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["compile_network", "fold", "load", "load_folder", "simulate"]
+__all__ = ["compile_network", "fold", "load", "load_folder", "read_array", "simulate"]
 
 # Where nothing else is asked: a rate that small boards reach and a camera never asks.
 DEFAULT_FPS = 10_000.0
@@ -87,7 +87,7 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
 
 
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
-                    clock_mhz=100.0, family=None, force=False,
+                    clock_mhz=100.0, family=None, writable=False, force=False,
                     progress: Callable[..., None] = _silent) -> dict[str, Any]:
     """Compile a network into a folder: Verilog, folds, report; return the report.
 
@@ -104,6 +104,9 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         As for ``fold``.
     family : str, optional
         Device family; that of ``device`` by default, or else "generic".
+    writable : bool
+        Weights and thresholds can be written at run time: ``weights.npz`` holds this network's,
+        and those of any other of the same shape and folds can take their place.
     force : bool
         Write into a folder that holds other files, too.
     progress : callable
@@ -111,7 +114,9 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     """
     from quinnoa.graph.build import build
     from quinnoa.graph.fold import folds_as_toml
+    from quinnoa.graph.writable import shape_id, widened
     from quinnoa.platforms.axistream import AxiStream
+    from quinnoa.platforms.bare import BareTop
     from quinnoa.platforms.parts import part_named
     from quinnoa.report import refresh
     from quinnoa.rtl.families import FAMILIES
@@ -132,18 +137,23 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     network = fold(network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
                    clock_mhz=clock_mhz, family=family)
     progress("building")
-    accelerator, plan = build(network, family=FAMILIES[family])
-    top = AxiStream(accelerator, beats_in=plan.beats_in, beats_out=plan.beats_out)
+    accelerator, plan = build(network, family=FAMILIES[family], writable=writable)
+    kind = BareTop if writable else AxiStream
+    identities = {"shape_id": shape_id(network, FAMILIES[family])} if writable else {}
+    top = kind(accelerator, beats_in=plan.beats_in, beats_out=plan.beats_out, **identities)
     progress("writing Verilog")
     verilog = to_verilog(top, name=network.name)
 
     progress("writing the report")
+    folds = folds_as_toml(network)
+    files = {"weights.npz": _contents(network, plan, FAMILIES[family])} if writable else {}
+    network = widened(network) if writable else network
     report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
     report["seconds"] = round(time.perf_counter() - started, 3)
-    settings = _settings(network, plan, family, device, clock_mhz)
-    files = {
+    settings = _settings(network, plan, family, device, clock_mhz, writable)
+    files |= {
         f"{network.name}.v": verilog.encode(),
-        "fold.toml": folds_as_toml(network).encode(),
+        "fold.toml": folds.encode(),
         "model.onnx": network.source,
         "build.json": (json.dumps(settings, indent=2) + "\n").encode(),
         "report.json": (json.dumps(report, indent=2) + "\n").encode(),
@@ -153,11 +163,20 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     return report
 
 
-def _settings(network, plan, family, device, clock_mhz) -> dict[str, Any]:
+def _contents(network, plan, family) -> bytes:
+    """Return the file of a network's weights and thresholds, for any accelerator of its shape."""
+    from quinnoa.graph.host import host_arrays
+    from quinnoa.graph.writable import contents, shape_id
+    from quinnoa.platforms.deploy import contents_file
+
+    return contents_file(contents(network, plan), shape_id(network, family), host_arrays(network))
+
+
+def _settings(network, plan, family, device, clock_mhz, writable) -> dict[str, Any]:
     """Return what ``simulate`` must know of the way a folder was compiled."""
     return {
         "format": FORMAT, "name": network.name, "family": family, "device": device,
-        "clock_mhz": clock_mhz, "top": network.top,
+        "clock_mhz": clock_mhz, "writable": writable, "top": network.top,
         "input": network.input.as_dict() if network.input else None,
         "model_sha256": hashlib.sha256(network.source).hexdigest(),
         "beats_in": plan.beats_in, "beats_out": plan.beats_out,
@@ -198,7 +217,8 @@ def _install(folder: Path, files: dict[str, bytes], settings: dict[str, Any]) ->
         old = folder / "fold.toml"
         if old.is_file() and old.read_bytes() != files["fold.toml"]:
             os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
-        for stale in ("build.json", "report.html", "simulation.json", "outputs.npy"):
+        for stale in ("build.json", "report.html", "simulation.json", "outputs.npy",
+                      "weights.npz"):
             (folder / stale).unlink(missing_ok=True)
         for name in sorted(files, key=lambda name: name == "build.json"):
             os.replace(staging / name, folder / name)
@@ -214,6 +234,7 @@ def load_folder(folder) -> tuple[Any, dict[str, Any]]:
     """Return the folded network of a compiled folder, and the settings it was compiled with."""
     from quinnoa.graph.fold import fold_from_file
     from quinnoa.graph.lower import InputType
+    from quinnoa.graph.writable import widened
 
     folder = Path(folder)
     try:
@@ -230,10 +251,12 @@ def load_folder(folder) -> tuple[Any, dict[str, Any]]:
     kind = settings["input"]
     network = load(folder / "model.onnx", input=InputType(**kind) if kind else None,
                    top=settings["top"]).renamed(settings["name"])
-    return fold_from_file(network, folder / "fold.toml"), settings
+    network = fold_from_file(network, folder / "fold.toml")
+    return widened(network) if settings.get("writable") else network, settings
 
 
-def _read_array(path, what: str) -> np.ndarray:
+def read_array(path, what: str) -> np.ndarray:
+    """Return the array of a ``.npy`` file; ``what`` names it in errors."""
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -256,20 +279,22 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
         Frames along the first axis, as the ONNX file takes them.
     labels : path of a .npy file, optional
         The right class of each frame.
-    level : "rtl" or "model"
-        The Verilated RTL, or the numpy model of the integers.
+    level : "rtl", "gates" or "model"
+        The Verilated RTL, the netlist that Yosys makes of it for the family's cells, or the numpy
+        model of the integers.
     against : "onnx", optional
         Compare the outputs with the qonnx executor of the file, too.
     limit : int, optional
         Only so many frames.
     """
+    from quinnoa.netlist import kept_netlist
     from quinnoa.report import refresh
 
     started = time.perf_counter()
     folder = Path(folder)
     network, settings = load_folder(folder)
-    x = _read_array(input, "frames")
-    y = None if labels is None else _read_array(labels, "labels").reshape(-1)
+    x = read_array(input, "frames")
+    y = None if labels is None else read_array(labels, "labels").reshape(-1)
     if y is not None and y.dtype.kind not in "iu":
         raise QuinnoaError(f"{labels} has labels of type {y.dtype}; integers are expected")
     if y is not None and len(y) != len(x):
@@ -288,12 +313,12 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
                               "cycles_per_frame": None, "latency": None, "accuracy": None}
     if level == "model":
         got = expected
-    elif level == "rtl":
-        got = _simulate_rtl(folder, network, settings, codes, result, progress)
+    elif level in ("rtl", "gates"):
+        got = _simulate_verilog(folder, network, settings, level, codes, result, progress)
         frames = got.reshape(len(x), -1) != expected.reshape(len(x), -1)
         result["mismatches"] = int(frames.any(axis=1).sum())
     else:
-        raise QuinnoaError(f"unknown level {level}; the levels are model and rtl")
+        raise QuinnoaError(f"unknown level {level}; the levels are model, rtl and gates")
     outputs = network.decode(got)
     if against == "onnx":
         progress("running the ONNX executor")
@@ -311,6 +336,8 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
         if classes.shape[1] > 1 and network.top is None:
             classes = classes.argmax(axis=1)[:, None]
         result["accuracy"] = float(np.mean(classes[:, 0] == y))
+    if netlist := kept_netlist(folder, name=settings["name"], family=settings["family"]):
+        result["netlist"] = netlist.figures
     result["seconds"] = round(time.perf_counter() - started, 3)
     np.save(folder / "outputs.npy", outputs)
     (folder / "simulation.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -318,18 +345,25 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     return result
 
 
-def _simulate_rtl(folder, network, settings, codes, result, progress) -> np.ndarray:
-    """Stream the codes through the Verilated RTL; return the integers that come out."""
+def _simulate_verilog(folder, network, settings, level, codes, result, progress) -> np.ndarray:
+    """Stream the codes through the Verilated RTL or netlist; return the integers that come out."""
+    from quinnoa.netlist import netlist_of
     from quinnoa.platforms.packing import pack, unpack
+    from quinnoa.sim.gates import library
     from quinnoa.sim.verilator import simulate as verilate
 
     first, last = network.layers[0].i, network.layers[-1].o
-    frames = len(codes)
+    name, family, frames = settings["name"], settings["family"], len(codes)
     words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
-    progress("building and running the RTL")
-    verilog = (folder / f"{settings['name']}.v").read_text()
-    run = verilate(verilog, settings["name"], words, frames=frames,
-                   beats_in=settings["beats_in"], beats_out=settings["beats_out"])
+    if level == "gates":
+        source = netlist_of(folder, name=name, family=family, progress=progress).verilog
+        # A netlist is long, and run for few frames: nothing pays that takes the compiler longer.
+        options = {"cells": library(family), "optimize": 0}
+    else:
+        source, options = folder / f"{name}.v", {}
+    progress(f"building and running the {'netlist' if level == 'gates' else 'RTL'}")
+    run = verilate(source.read_text(), name, words, frames=frames, beats_in=settings["beats_in"],
+                   beats_out=settings["beats_out"], **options)
     result["cycles_per_frame"] = run.cycles_per_frame
     result["latency"] = run.latency
     return unpack(run.words, last.shape, lanes=settings["o_lanes"],

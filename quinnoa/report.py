@@ -25,6 +25,10 @@ drawn again at any time. Its keys:
     Optional: the same resources of the device; ``node``, ``op``, ``becomes``, ``note`` of every
     node of the model; the version that wrote the report; cycles a frame of the whole graph, FIFOs
     and all, which is ``bound_cycles`` where nothing holds the bottleneck up.
+``build``
+    Optional, of a board's build: ``board``, ``part``, ``toolchain``, ``project`` (its folder),
+    ``clock_mhz``; once the tool has run ``tool``, ``reached_mhz``, ``met``, ``worst`` (the layer in
+    which the slowest path ends), the resources, and ``layers``: theirs, as far as the tool tells.
 
 Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``,
 and, where they apply: ``latency``; ``utilisation``, the share of the cycles in which it works;
@@ -44,7 +48,7 @@ from typing import Any
 from quinnoa.errors import QuinnoaError
 from quinnoa.picture import picture
 
-__all__ = ["measured", "page", "read", "refresh", "show"]
+__all__ = ["built", "measured", "page", "read", "refresh", "show"]
 
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
 BETWEEN = ("fifo", "fork", "width")       # kinds of units that are no layers
@@ -89,6 +93,18 @@ def page(report: Report, simulation: Report | None = None) -> str:
         count=sum(layer["kind"] not in BETWEEN for layer in layers),
         memories=[layer | {"fill": _fill(layer)} for layer in layers if layer["memory_depth"]],
         seconds=lambda cycles: cycles / report["clock_mhz"] / 1e6)
+
+
+def built(report: Report, folder: Path) -> str:
+    """Return what came of a board's build, as text."""
+    build = report["build"]
+    if "tool" not in build:
+        return f"{build['project']} holds the project for {build['toolchain']}"
+    used = ", ".join(f"{number(build[key])} {word}" for key, word in RESOURCES.items()
+                     if build[key])
+    return (f"{report['name']} on {build['board']}: {number(build['clock_mhz'])} MHz met, up to "
+            f"{number(build['reached_mhz'])}; {used} ({build['tool']})\n"
+            f"{folder / 'deploy'} runs it there: python validate.py")
 
 
 def show(report: Report, simulation: Report | None = None) -> None:

@@ -1,0 +1,179 @@
+"""Build: a compiled folder becomes a board's bitstream, and a folder that runs it there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from quinnoa.errors import QuinnoaError
+from quinnoa.flow import load_folder, read_array
+
+if TYPE_CHECKING:
+    from quinnoa.graph.network import Network
+    from quinnoa.platforms.boards import Board
+    from quinnoa.platforms.toolchains import plan as plans
+    from quinnoa.platforms.toolchains.tool import Result
+
+__all__ = ["BAUD", "build_bitstream", "check_device"]
+
+# Bits a second of a UART: what the USB bridges of all boards here can do.
+BAUD = 1_000_000
+# Frames that `validate.py` is given, at most: a deploy folder stays small.
+SAMPLES = 1000
+
+
+def _silent(stage: str, done: int = 0, total: int = 0) -> None:
+    """Take progress and say nothing."""
+
+
+def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None = None,
+                    toolchain: str | None = None, host: str | None = None, baud: int = BAUD,
+                    images: Path | str | None = None, labels: Path | str | None = None,
+                    prepare: bool = False,
+                    progress: Callable[..., None] = _silent) -> dict[str, Any]:
+    """Build a compiled folder for a board; return its report, with ``build`` in it.
+
+    The tool's files go to a folder named after the board; ``deploy/`` appears when there is a
+    bitstream that meets its clock, and not before.
+
+    Parameters
+    ----------
+    folder : path of a compiled folder
+        Compiled for the family of the board's device.
+    board : str
+    clock_mhz : float, optional
+        The folder's by default.
+    toolchain : str, optional
+        One of the board's; the first by default.
+    host : str, optional
+        ``[USER@]NAME[:PORT]`` with Vivado, reached over SSH; here by default.
+    baud : int
+        Of the UART of a board without a processor.
+    images, labels : paths of .npy files, optional
+        Frames as the ONNX file takes them, and their classes, for ``validate.py``.
+    prepare : bool
+        Write the tool's files, and run nothing.
+    """
+    from quinnoa.platforms.boards import board_named
+    from quinnoa.platforms.toolchains.plan import execute
+    from quinnoa.report import read, refresh
+
+    folder, chosen = Path(folder), board_named(board)
+    network, settings = load_folder(folder)
+    if settings["family"] != chosen.family:
+        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {chosen.name} has "
+                           f"a {chosen.device.name}, which is {chosen.family}; build the model "
+                           f"itself, or compile with --device {chosen.device.name}")
+    report = read(folder)[0]
+    check_device(report, chosen)
+    x, y = _samples(images, labels)
+
+    progress(f"preparing the project for {chosen.title}")
+    plan, deploy = _prepare(folder, network, settings, chosen, toolchain=toolchain, baud=baud,
+                            clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz)
+    project = folder / chosen.name
+    plan.files.extract(project)
+    report["build"] = {"board": chosen.name, "part": chosen.part, "toolchain": plan.toolchain,
+                       "clock_mhz": plan.clock_mhz, "project": str(project)}
+    if prepare:
+        return report
+    try:
+        result = execute(plan, project, host=host, progress=progress)
+    except QuinnoaError as error:
+        raise QuinnoaError(f"{error}\nThe project is in {project}, whole: {plan.files.script}.sh "
+                           "in it runs the tool") from None
+    report["build"] |= _outcome(result)
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    refresh(folder)
+    if not result.met:
+        raise QuinnoaError(f"{result.explain()}\nThe bitstream stays in {project}; there is no "
+                           "deploy folder")
+    progress("writing the deploy folder")
+    deploy(result.bitstream, report, images=x, labels=y)
+    return report
+
+
+def check_device(report: dict[str, Any], board: "Board") -> None:
+    """Refuse a network that the board's device cannot hold, with the numbers."""
+    needs = {"lut": "LUT", "ff": "flip-flops", "bram36": "block RAMs", "uram": "UltraRAMs",
+             "dsp": "DSPs"}
+    wrong = [f"{report['totals'][key]:g} {word} of {getattr(board.device, key):g}"
+             for key, word in needs.items()
+             if report["totals"][key] > getattr(board.device, key)]
+    if wrong:
+        raise QuinnoaError(f"{board.name}: {report['name']} needs about {', '.join(wrong)} that a "
+                           f"{board.device.name} has; fold further (fewer --fps), or take a "
+                           "larger board")
+
+
+def _samples(images: Path | str | None, labels: Path | str | None) -> tuple[Any, Any]:
+    """Return the frames and classes for ``validate.py``."""
+    if images is None:
+        if labels is not None:
+            raise QuinnoaError("labels are of no use without images: give --images too")
+        return None, None
+    x = read_array(images, "frames")[:SAMPLES]
+    return x, None if labels is None else read_array(labels, "labels").reshape(-1)[:SAMPLES]
+
+
+def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: "Board", *,
+             toolchain: str | None, baud: int, clock_mhz: float,
+             ) -> tuple["plans.Plan", Callable[..., None]]:
+    """Return the tool's plan for a network on a board, and what writes its deploy folder."""
+    from quinnoa.graph.build import build
+    from quinnoa.graph.host import host_arrays
+    from quinnoa.graph.writable import contents, shape_id
+    from quinnoa.platforms.deploy import frame_formats, write_deploy
+    from quinnoa.platforms.identity import network_id
+    from quinnoa.platforms.toolchains.plan import plan_for
+    from quinnoa.platforms.top import clock_of
+    from quinnoa.rtl.families import FAMILIES
+
+    family, writable = FAMILIES[board.family], settings["writable"]
+    core, planned = build(network, family=family, writable=writable)
+    formats = frame_formats(network, planned, board.word_bits)
+    verilog = (folder / f"{network.name}.v").read_text()
+    ids = {"network_id": network_id(verilog, *formats),
+           "shape_id": shape_id(network, family) if writable else 0}
+    clock_mhz = clock_of(board, clock_mhz)
+    shell = _shell(core, formats, board, ids, clock_mhz=clock_mhz, baud=baud)
+    plan = plan_for(board, shell, name=network.name, clock_mhz=clock_mhz, toolchain=toolchain,
+                    layers=tuple(unit.name for unit in planned.units))
+
+    def deploy(bitstream: Path, report: dict[str, Any], *, images: np.ndarray | None,
+               labels: np.ndarray | None) -> None:
+        write_deploy(folder / "deploy", network=network, plan=planned, board=board,
+                     bitstream=bitstream, host=host_arrays(network), **ids,
+                     bound_cycles=report["bound_cycles"], clock_mhz=plan.clock_mhz,
+                     contents=contents(network, planned) if writable else None,
+                     baud=baud if board.shell == "uart" else None, images=images, labels=labels)
+
+    return plan, deploy
+
+
+def _shell(core: Any, formats: tuple[Any, Any], board: "Board", ids: dict[str, int], *,
+           clock_mhz: float, baud: int) -> Any:
+    """Return the shell of a board around a core."""
+    from quinnoa.platforms.memory_shell import MemoryShell
+    from quinnoa.platforms.top import bus_of
+    from quinnoa.platforms.uart import UARTShell
+
+    i_format, o_format = formats
+    if board.shell == "uart":
+        return UARTShell(core, i_format=i_format, o_format=o_format, **ids,
+                         clock_hz=round(clock_mhz * 1e6), baud=baud)
+    control, memory = bus_of(board)
+    return MemoryShell(core, i_format, o_format, **ids, control=control, memory=memory)
+
+
+def _outcome(result: "Result") -> dict[str, Any]:
+    """Return what a report says of a build."""
+    def area(of: Any) -> dict[str, float]:
+        return {key: getattr(of, key) for key in ("lut", "ff", "bram36", "uram", "dsp")}
+
+    return {"tool": f"{result.tool.name} {result.tool.version}",
+            "reached_mhz": round(result.reached_mhz, 2), "met": result.met, "worst": result.worst,
+            **area(result.area),
+            "layers": {name: area(need) for name, need in result.layers.items()}}
