@@ -1,5 +1,6 @@
 """Writable: networks whose weights and thresholds are written at run time, and what is written."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +35,7 @@ from .layers import (
 from .network import Network
 from .units import Plan
 
-__all__ = ["contents", "same_shape", "shape_text", "widened"]
+__all__ = ["contents", "same_shape", "shape_id", "shape_text", "widened"]
 
 # Of what thresholds give: a channel has a step for every level.
 MAX_BITS = 8
@@ -211,6 +212,12 @@ def shape_text(network: Network, family: Family = GENERIC) -> str:
         facts["fold"] = f"{fold.pe} {fold.simd} {fold.memory} {fold.pad}"
         lines.append(json.dumps(facts, sort_keys=True))
     return "\n".join(lines)
+
+
+def shape_id(network: Network, family: Family = GENERIC) -> int:
+    """Return the first 64 bits of the SHA-256 of ``shape_text``."""
+    digest = hashlib.sha256(shape_text(network, family).encode())
+    return int.from_bytes(digest.digest()[:8], "big")
 
 
 def contents(network: Network, planned: Plan) -> np.ndarray:
