@@ -20,8 +20,10 @@ def build(network: Network, *, family: Family = GENERIC,
     the contents of any network of the same shape (``writable.contents``), and is that of the
     network ``widened``.
     """
+    if writable:
+        network = widened(network)
     check_network(network)
-    planned = plan(widened(network) if writable else network, family, writable=writable)
+    planned = plan(network, family, writable=writable)
     return assemble(planned), planned
 
 

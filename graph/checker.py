@@ -24,7 +24,7 @@ from .layers import (
     Window,
 )
 from .network import Network
-from .products import accumulator_shape
+from .products import accumulator_shape, sum_shape
 
 __all__ = ["check_network"]
 
@@ -188,7 +188,8 @@ def _check_weights(layer: MatMul | Depthwise) -> None:
                          f"span [{least}, {most}]{' with 0' if zero else ''}")
     if layer.thresholds is not None:
         _check_thresholds(layer)
-    elif not _same(layer.o.shape, accumulator_shape(layer.weights, layer.i.shape)):
+    elif not any(_same(layer.o.shape, shape) for shape in (
+            accumulator_shape(layer.weights, layer.i.shape), sum_shape(layer))):
         raise ValueError(f"{layer.name}: gives {layer.o.shape!r}, but its accumulators are "
                          f"{accumulator_shape(layer.weights, layer.i.shape)!r}")
 

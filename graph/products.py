@@ -11,14 +11,16 @@ import numpy as np
 import onnx
 from amaranth import Shape, ShapeCastable
 
+from quinnoa.rtl.rows import type_range
 from quinnoa.rtl.shapes import BIPOLAR, range_of, shape_for
 
 from .constants import Folded, Grid, Problem
 from .evaluate import attributes
+from .layers import Depthwise, MatMul
 from .read import printable
 
 __all__ = ["Product", "accumulator_limits", "accumulator_shape", "kernels_of", "product_of",
-           "weight_shape"]
+           "sum_shape", "weight_shape"]
 
 MAX_WEIGHT = 2 ** 15                     # of a code's magnitude
 MAX_GUESSED = 2 ** 8                     # the same where the grid is found from the floats
@@ -58,6 +60,11 @@ def accumulator_shape(codes: np.ndarray, x_shape: Shape | ShapeCastable) -> Shap
     """Return the narrowest shape of all accumulators for any input of ``x_shape``."""
     low, high = accumulator_limits(codes, *range_of(x_shape))
     return shape_for(low.min(), high.max())
+
+
+def sum_shape(layer: MatMul | Depthwise) -> Shape:
+    """Return the narrowest shape of all accumulators for any input and any weights of a layer."""
+    return shape_for(*type_range(layer.weights.shape[1], layer.i.shape, layer.w_shape))
 
 
 def product_of(node: onnx.NodeProto, folded: Folded) -> Product:

@@ -12,7 +12,6 @@ from amaranth import Shape, ShapeCastable
 from quinnoa.errors import QuinnoaError, UnsupportedModel
 from quinnoa.rtl.dataflow import addresses
 from quinnoa.rtl.families import GENERIC, Family
-from quinnoa.rtl.rows import type_range
 from quinnoa.rtl.shapes import is_bipolar, range_of, shape_for
 
 from .activate import MAX_INSIDE
@@ -33,6 +32,7 @@ from .layers import (
     Window,
 )
 from .network import Network
+from .products import sum_shape
 from .units import Plan
 
 __all__ = ["contents", "same_shape", "shape_id", "shape_text", "widened"]
@@ -110,7 +110,7 @@ def _o_shape(layer: Layer) -> Shape | ShapeCastable:
     if isinstance(layer, _STEPPED) and layer.thresholds is not None:
         return layer.thresholds.shape
     if isinstance(layer, MatMul | Depthwise):
-        return shape_for(*type_range(layer.weights.shape[1], layer.i.shape, layer.w_shape))
+        return sum_shape(layer)
     if isinstance(layer, Add):
         ends = [sorted(m * end for end in range_of(stream.shape)) for m, stream in zip(
             layer.multipliers, (layer.i, *layer.more), strict=True)]
