@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import DriverError
 from .formats import FrameFormat
-from .host import Host
+from .host import Host, arrays_of
 from .transport import Identity, Transport
 
 __all__ = ["Accelerator", "Batch", "Throughput"]
@@ -265,11 +265,10 @@ def check_identity(identity: Identity, metadata: Mapping[str, Any]) -> None:
 def read_contents(path: Union[str, Path]) -> Tuple[np.ndarray, str, Host]:
     """Read a file of writable contents; return its words, its shape, and the host's part."""
     try:
-        with np.load(str(path), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = arrays_of(Path(path).read_bytes())
         words, shape_id = arrays["words"], str(arrays["shape_id"])
         digest = str(arrays["sha256"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, KeyError) as error:
         raise DriverError("%s is no file of weights: %s" % (path, error)) from None
     if words.dtype != np.uint32 or words.ndim != 1:
         raise DriverError("%s has words of type %s, not uint32" % (path, words.dtype))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from .errors import DriverError
 
-__all__ = ["Host"]
+__all__ = ["Host", "arrays_of"]
 
 
 class Host:
@@ -50,8 +51,7 @@ class Host:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise DriverError("%s is not the file that accelerator.json speaks of: its SHA-256 is "
                               "another" % path)
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            return cls({name: file[name] for name in file.files})
+        return cls(arrays_of(data))
 
     def checked(self, x: np.ndarray) -> np.ndarray:
         """Return the model's input as the head takes it; refuse what is none."""
@@ -74,7 +74,7 @@ class Host:
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return the integers (frames, elements) of the first layer for checked ``x``."""
         head = self._head
-        values = x.reshape(len(x), -1)
+        values = x.reshape(len(x), int(np.prod(self.dims)))
         if not head["raw"]:
             values = values.astype(head["dtype"], copy=False)
             if not np.isfinite(values).all():
@@ -95,7 +95,8 @@ class Host:
         tail, frames = self._tail, len(y)
         if tail["kind"] == "indices":
             return y.reshape(frames, y.shape[-1]).astype(np.int64)
-        codes = y.reshape(frames, -1)[:, self._arrays["tail_order"]].astype(np.int64)
+        flat = y.reshape(frames, int(np.prod(y.shape[1:])))
+        codes = flat[:, self._arrays["tail_order"]].astype(np.int64)
         low, high = tail["low"], tail["high"]
         if codes.size and (codes.min() < low or codes.max() > high):
             raise DriverError("the accelerator gave integers in [%d, %d], where only [%d, %d] can "
@@ -155,6 +156,15 @@ class Host:
             self._nodes[part] = _Nodes(self._arrays[part + "_onnx"].tobytes(),
                                        settings["together"], settings["frame"])
         return self._nodes[part](x)
+
+
+def arrays_of(data: bytes) -> Dict[str, np.ndarray]:
+    """Return the arrays of a ``.npz``; ``OSError`` if it is none that is whole."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise OSError("no .npz that is whole: %s" % error) from None
 
 
 class _Nodes:

@@ -135,6 +135,13 @@ def test_the_driver_returns_the_values_of_the_file(name):
     assert np.array_equal(got, expected)
 
 
+def test_no_frames_are_no_values():
+    network = load(MODELS["two bits"]())
+    host, none = Host(host_arrays(network)), np.zeros((0, 12), np.float32)
+    assert host.encode(host.checked(none)).shape == (0, 12)
+    assert host.decode(np.zeros((0, 5), np.int64)).shape == network.run(none).shape == (0, 5)
+
+
 def test_pixels_enter_as_they_are():
     network = load(folded("mnist/tfc_w2a2.onnx"), input=InputType("uint8"), top=1)
     host = Host(host_arrays(network))
