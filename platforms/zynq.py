@@ -18,6 +18,7 @@ __all__ = ["Zynq7Top", "ZynqMPTop"]
 # Cycles of reset after configuration: the clock runs while registers wake.
 WAKE = 16
 
+
 class _ZynqTop(Elaboratable):
     """Common to both: a PS, its clock and reset, and the shell's two ports on it.
 

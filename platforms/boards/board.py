@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from quinnoa.errors import QuinnoaError
 from quinnoa.platforms.parts import Part, part_named
 
 __all__ = ["SHELLS", "WORD_BITS", "Board"]
@@ -62,3 +63,14 @@ class Board:
     def family(self) -> str:
         """The device's family, as ``rtl.families`` names it."""
         return self.device.family
+
+    def check_room(self, **needs: float) -> None:
+        """Refuse a design that the part cannot hold, with all that is short.
+
+        ``needs`` are some of ``lut``, ``ff``, ``bram36``, ``uram`` and ``dsp``, the shell included.
+        """
+        short = [f"{need:g} {kind.upper()} of {getattr(self.device, kind):g}"
+                 for kind, need in needs.items() if need > getattr(self.device, kind)]
+        if short:
+            raise QuinnoaError(f"{self.name} ({self.device.name}) is too small: the design takes "
+                               f"{', '.join(short)}; fold further, or take a larger board")

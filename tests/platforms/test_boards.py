@@ -93,3 +93,13 @@ def test_an_unknown_board_is_told_with_the_nearest_and_all_there_are():
         "ecpix5-85f, arty-a7-100t, nexys4-ddr")
     with pytest.raises(QuinnoaError, match="^unknown board toaster; the boards are pynq-z1, "):
         board_named("toaster")
+
+
+def test_a_part_that_is_too_small_is_told_with_the_numbers():
+    board = BOARDS["pynq-z1"]
+    board.check_room(lut=53_200, ff=106_400, bram36=140, uram=0, dsp=220)
+    with pytest.raises(QuinnoaError) as error:
+        board.check_room(lut=53_201, ff=5, bram36=140.5, uram=1)
+    assert str(error.value) == (
+        "pynq-z1 (xc7z020) is too small: the design takes 53201 LUT of 53200, 140.5 BRAM36 of 140, "
+        "1 URAM of 0; fold further, or take a larger board")
