@@ -1,0 +1,96 @@
+"""The netlist of a compiled folder: made by Yosys once, and kept there for as long as it holds."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quinnoa.errors import QuinnoaError
+from quinnoa.synthesis import RECIPES, Cells, synthesise, yosys_version
+
+__all__ = ["Netlist", "kept_netlist", "netlist_of"]
+
+FOLDER = "netlist"
+TIMEOUT = 3600.0                 # seconds
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A netlist as Verilog, and its figures.
+
+    Parameters
+    ----------
+    verilog : Path
+    figures : dict
+        ``tool``, ``family``, ``seconds`` of synthesis, and ``lut``, ``ff``, ``bram36``, ``uram``,
+        ``dsp`` of every unit (``layers``) and of all (``totals``).
+    """
+
+    verilog: Path
+    figures: dict[str, Any]
+
+
+def kept_netlist(folder: Path, *, name: str, family: str) -> Netlist | None:
+    """Return the netlist that a compiled folder has; None without one of just this Verilog."""
+    try:
+        kept = json.loads((folder / FOLDER / "netlist.json").read_text())
+        if kept["key"] == _key(folder, name, family):
+            return Netlist(folder / FOLDER / f"{name}.v", kept["figures"])
+    except (OSError, ValueError, KeyError, QuinnoaError):
+        pass
+    return None
+
+
+def netlist_of(folder: Path, *, name: str, family: str,
+               progress: Callable[..., None] | None = None) -> Netlist:
+    """Return the netlist of a compiled folder, made now unless it is there.
+
+    Parameters
+    ----------
+    folder : Path
+    name, family : str
+        The accelerator's, and the device family it was compiled for.
+    progress : callable, optional
+        Called with what is being done.
+
+    Raises
+    ------
+    QuinnoaError
+        The family has no cells; or Yosys is missing, fails, or is not done in an hour.
+    """
+    if family not in RECIPES:
+        raise QuinnoaError(f"{folder} was compiled for the family {family}, which has no cells of "
+                           f"its own: compile with --family {', '.join(RECIPES)}, or --device")
+    if kept := kept_netlist(folder, name=name, family=family):
+        return kept
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=".netlist-", dir=folder) as scratch:
+        made = Path(scratch, FOLDER)
+        made.mkdir()
+        shutil.copyfile(folder / f"{name}.v", made / "source.v")
+        cells = synthesise("source.v", top=name, family=family, folder=made,
+                           outputs=[f"{name}.v"], progress=progress, timeout=TIMEOUT)
+        figures = {
+            "tool": f"Yosys {yosys_version()}", "family": family,
+            "seconds": round(time.perf_counter() - started, 3),
+            "layers": {unit: count.as_dict() for unit, count in cells.items() if unit},
+            "totals": sum(cells.values(), Cells({})).as_dict()}
+        kept = {"key": _key(folder, name, family), "figures": figures}
+        (made / "netlist.json").write_text(json.dumps(kept, indent=2) + "\n")
+        (made / "source.v").unlink()
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        os.replace(made, folder / FOLDER)
+    return Netlist(folder / FOLDER / f"{name}.v", figures)
+
+
+def _key(folder: Path, name: str, family: str) -> str:
+    """Return a hash of all that the netlist follows from."""
+    text = "\n".join([(folder / f"{name}.v").read_text(), family, RECIPES.get(family, ""),
+                      yosys_version()])
+    return hashlib.sha256(text.encode()).hexdigest()
