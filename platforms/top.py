@@ -28,6 +28,7 @@ def _limits(board: Board):
 
 def _setting(board: Board, clock_mhz: float) -> PLLSetting:
     """Return the dividers of a board's PLL."""
+    assert board.oscillator_mhz is not None
     return PLLSetting.nearest(_limits(board), source_hz=round(board.oscillator_mhz * MHZ),
                               asked_hz=round(clock_mhz * MHZ))
 

@@ -13,8 +13,8 @@ class KV260Platform(XilinxPlatform):
     device = "xck26"
     package = "sfvc784"
     speed = "2LV-c"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

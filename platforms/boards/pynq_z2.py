@@ -13,8 +13,8 @@ class PYNQZ2Platform(XilinxPlatform):
     device = "xc7z020"
     package = "clg400"
     speed = "1"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

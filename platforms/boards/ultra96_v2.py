@@ -13,8 +13,8 @@ class Ultra96V2Platform(XilinxPlatform):
     device = "xczu3eg"
     package = "sbva484"
     speed = "1-i"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

@@ -13,8 +13,8 @@ class ZC706Platform(XilinxPlatform):
     device = "xc7z045"
     package = "ffg900"
     speed = "2"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

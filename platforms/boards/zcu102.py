@@ -13,8 +13,8 @@ class ZCU102Platform(XilinxPlatform):
     device = "xczu9eg"
     package = "ffvb1156"
     speed = "2-e"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

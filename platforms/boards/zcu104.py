@@ -13,8 +13,8 @@ class ZCU104Platform(XilinxPlatform):
     device = "xczu7ev"
     package = "ffvc1156"
     speed = "2-e"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

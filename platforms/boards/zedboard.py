@@ -13,8 +13,8 @@ class ZedBoardPlatform(XilinxPlatform):
     device = "xc7z020"
     package = "clg484"
     speed = "1"
-    resources = []
-    connectors = []
+    resources = ()
+    connectors = ()
 
 
 BOARD = Board(

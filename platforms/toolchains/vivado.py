@@ -186,7 +186,7 @@ def read_area(report: str) -> Area:
     7 series call their rows Slice LUTs and Slice Registers, UltraScale+ CLB LUTs and CLB Registers
     (UG906).
     """
-    used = {}
+    used: dict[str, float] = {}
     for cells in _rows(report):
         if len(cells) > 1 and re.fullmatch(r"\s*\d+(\.\d+)?", cells[1]):
             used.setdefault(cells[0].strip().rstrip("*"), float(cells[1]))
