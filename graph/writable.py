@@ -82,9 +82,11 @@ def _check_writable(network: Network) -> None:
         thresholds = layer.thresholds if isinstance(layer, _STEPPED) else None
         if thresholds is None:
             continue
-        if Shape.cast(thresholds.shape).width > MAX_BITS:
-            wrong.append(f"{where}: thresholds to {Shape.cast(thresholds.shape).width} bits; at "
-                         f"most {MAX_BITS} can be written")
+        bits = Shape.cast(thresholds.shape).width
+        if bits > MAX_BITS:
+            wrong.append(f"{where}: thresholds to {bits} bits; at most {MAX_BITS} can be written")
+            if isinstance(network.layers[-1], TopK):
+                wrong[-1] += "; leave out top K, and compare on the host"
             continue
         try:
             thresholds.full(layer.o.channels)
