@@ -18,6 +18,22 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 AMARANTH_NAME = {"vivado": "Vivado", "xc7open": "Xray", "ecp5": "Trellis"}
 
 
+# nextpnr-xilinx does not route LUT6_2: there the pair is two LUTs (UG953, LUT6_2).
+LUT_PAIR = """
+module lut_pair (output O5, O6, input I0, I1, I2, I3, I4, I5);
+  parameter [63:0] INIT = 0;
+  LUT5 #(.INIT(INIT[31:0])) five (.O(O5), .I0(I0), .I1(I1), .I2(I2), .I3(I3), .I4(I4));
+  LUT6 #(.INIT(INIT)) six (.O(O6), .I0(I0), .I1(I1), .I2(I2), .I3(I3), .I4(I4), .I5(I5));
+endmodule
+"""
+
+
+def _without_pairs(verilog: str) -> str:
+    """Return Verilog with every instance of LUT6_2 as two LUTs."""
+    replaced, count = re.subn(r"^( *)LUT6_2 #", r"\1lut_pair #", verilog, flags=re.MULTILINE)
+    return replaced + LUT_PAIR if count else verilog
+
+
 def _prepared(cls, clock_mhz):
     """Return ``cls`` with file templates that need no Yosys program: Verilog is made afterwards."""
 
@@ -69,7 +85,9 @@ def plan_for(board: Board, shell, *, name: str, clock_mhz: float | None = None,
     platform = _prepared(board.platform, top.clock_mhz)(toolchain=AMARANTH_NAME[toolchain])
     files = platform.prepare(top, name, emit_src=False)
     if f"{name}.v" in files.files:
-        files.files[f"{name}.v"] = rtlil_to_verilog(files.files[f"{name}.v"])
+        verilog = rtlil_to_verilog(files.files[f"{name}.v"])
+        files.files[f"{name}.v"] = (_without_pairs(verilog) if toolchain == "xc7open"
+                                    else verilog)
     return Plan(toolchain, name, board.part, top.clock_mhz, files, layers)
 
 

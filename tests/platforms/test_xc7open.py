@@ -4,10 +4,14 @@
 import re
 
 import pytest
+from amaranth import Cat, Const, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from pyosys import libyosys
 
 from quinnoa.platforms.boards import BOARDS
 from quinnoa.platforms.toolchains import xc7open
-from quinnoa.platforms.toolchains.plan import execute, plan_for
+from quinnoa.platforms.toolchains.plan import LUT_PAIR, execute, plan_for
 from quinnoa.platforms.toolchains.tool import Area, ToolError
 from tests.platforms.tiny import tiny_shell
 
@@ -69,6 +73,49 @@ def test_the_plan_names_part_pins_and_clock(plan):
     assert "--json top.json --freq 100 --write" in script
     assert set(re.findall(r"LOC (\S+) ", xdc)) == {"E3", "A9", "D10"}
     assert "synth_xilinx" in script and "top.v" in plan.files.files
+
+
+class Pair(wiring.Component):
+    """A LUT6_2 behind the pins of a UART shell."""
+
+    rx: In(1)
+    tx: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        x, o5, o6 = Signal(6), Signal(), Signal()
+        m.d.sync += [x.eq(Cat(x, self.rx)[1:]), self.tx.eq(o5 ^ o6)]
+        m.submodules.pair = Instance("LUT6_2", p_INIT=Const(0x0123_4567_89AB_CDEF, 64), o_O5=o5,
+                                     o_O6=o6, **{f"i_I{k}": x[k] for k in range(6)})
+        return m
+
+
+def test_pairs_of_luts_are_laid_apart_for_nextpnr_alone():
+    board = BOARDS["arty-a7-100t"]
+    texts = {}
+    for toolchain in board.toolchains:
+        plan = plan_for(board, Pair(), name="top", toolchain=toolchain)
+        texts[toolchain] = plan.files.files["top.v"]
+    assert "LUT6_2 #" in texts["vivado"] and "lut_pair" not in texts["vivado"]
+    assert "LUT6_2 #" not in texts["xc7open"] and "lut_pair #" in texts["xc7open"]
+
+
+@pytest.mark.parametrize("init", ["0123456789abcdef", "fedc00aa55ff1248"])
+def test_two_luts_do_what_the_pair_does(init, tmp_path):
+    ports = ", ".join(f".I{k}(x[{k}])" for k in range(6))
+    (tmp_path / "both.v").write_text(LUT_PAIR + f"""
+module both (input [5:0] x, output same);
+  wire a5, a6, b5, b6;
+  LUT6_2 #(.INIT(64'h{init})) a (.O5(a5), .O6(a6), {ports});
+  lut_pair #(.INIT(64'h{init})) b (.O5(b5), .O6(b6), {ports});
+  assign same = {{a5, a6}} == {{b5, b6}};
+endmodule
+""")
+    design = libyosys.Design()
+    for command in ("read_verilog +/xilinx/cells_sim.v", f"read_verilog {tmp_path}/both.v",
+                    "hierarchy -top both", "proc", "flatten", "opt",
+                    "sat -verify -prove same 1"):
+        libyosys.Pass.call(design, f"tee -q {command}")
 
 
 def test_missing_tools_are_all_named(tools, monkeypatch):
