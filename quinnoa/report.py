@@ -112,7 +112,7 @@ def show(report: Report, simulation: Report | None = None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
-    used = _used(report)
+    used, netlist = _used(report), (simulation or {}).get("netlist")
     table = Table(title=Text(f"{report['name']}: {rate(report['fps'])} frames/s "
                              f"at {number(report['clock_mhz'])} MHz"), title_justify="left")
     table.add_column("layer")
@@ -126,6 +126,8 @@ def show(report: Report, simulation: Report | None = None) -> None:
     table.add_section()
     table.add_row("total", "", "", "", number(report["bound_cycles"]), "",
                   *(number(report["totals"][k]) for k in used))
+    if netlist:
+        table.add_row("netlist", *[""] * 5, *(number(netlist["totals"][k]) for k in used))
     console = Console()
     console.print(table)
     console.print(Text(f"latency {number(report['latency'])} cycles, "
