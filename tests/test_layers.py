@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"errors"},
     "graph": {"errors", "native", "rtl"},
-    "platforms": {"errors", "verilog"},
+    "platforms": {"errors", "process", "rtl", "synthesis", "verilog"},
     "sim": {"errors", "native", "verilog"},
 }
 

@@ -1,6 +1,5 @@
 """What every toolchain module gives: the tool that was found, and what came of a build."""
 
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from amaranth.build.run import BuildPlan
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["Area", "Plan", "Progress", "Result", "Tool", "ToolError", "run", "silent"]
+__all__ = ["Area", "Plan", "Progress", "Result", "Tool", "ToolError", "silent"]
 
 # Called with a stage's name, and, where the tool tells, the share done.
 Progress = Callable[..., None]
@@ -121,17 +120,3 @@ class Result:
         where = f"; the slowest path ends in {self.worst}" if self.worst else ""
         return (f"{self.clock_mhz:g} MHz not met: {self.reached_mhz:.1f} MHz reached{where}; build "
                 f"with --clock {int(self.reached_mhz)}, or fold further where the path is")
-
-
-def run(command: list[str], *, folder: Path, tool: str, log: str, env=None) -> None:
-    """Run ``command`` in ``folder``; raise ``ToolError`` with the end of its output if it fails.
-
-    All it says goes to the file ``log`` in the folder.
-    """
-    with open(Path(folder) / log, "w") as file:
-        status = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file,
-                                stderr=subprocess.STDOUT, env=env).returncode
-    if status:
-        tail = (Path(folder) / log).read_text(errors="replace").strip().splitlines()[-8:]
-        raise ToolError(f"{tool} failed (status {status}); its last lines:\n  "
-                        + "\n  ".join(tail) + f"\nthe whole is in {Path(folder) / log}")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from amaranth.build.run import BuildPlan
 
-from .tool import Area, Plan, Progress, Result, Tool, ToolError, run, silent
+from quinnoa.process import follow
+
+from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
 
 __all__ = ["LEAST_VERSION", "build", "build_remote", "find", "out_of_context", "read_area",
            "read_layers", "read_result", "read_timing"]
@@ -44,14 +46,28 @@ def find() -> Tool:
     return Tool("Vivado", f"{match[1]}.{match[2]}", Path(path))
 
 
+# What Vivado says when it starts on a step, and what to call it.
+_COMMAND = re.compile(r"Command: (\w+)")
+_STAGES = {"synth_design": "synthesis", "opt_design": "optimisation", "place_design": "placing",
+           "route_design": "routing", "write_bitstream": "writing the bitstream"}
+
+
+def _tell(line: str, progress: Progress) -> None:
+    """Turn a line of Vivado's into progress."""
+    match = _COMMAND.match(line)
+    if match and match[1] in _STAGES:
+        progress(_STAGES[match[1]])
+
+
 def build(plan: Plan, folder, progress: Progress = silent) -> Result:
     """Run Vivado on ``plan`` in ``folder``, and read back what came of it."""
     tool, folder = find(), plan.files.extract(folder)
     for name in _products(plan):
         (folder / name).unlink(missing_ok=True)         # an earlier build's
     progress(f"running Vivado {tool.version}")
-    run(["sh", f"{plan.files.script}.sh"], folder=folder, tool="Vivado", log=f"{plan.name}.out",
-        env={**os.environ, "VIVADO": str(tool.path)})
+    follow(["sh", f"{plan.files.script}.sh"], "Vivado", folder=folder,
+           log=folder / f"{plan.name}.out", told=lambda line: _tell(line, progress),
+           env={**os.environ, "VIVADO": str(tool.path)})
     return read_result(plan, folder, tool)
 
 

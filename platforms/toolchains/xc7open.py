@@ -6,7 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .tool import Area, Plan, Progress, Result, Tool, ToolError, run, silent
+from quinnoa.process import follow
+
+from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
 
 __all__ = ["TOOLS", "build", "find", "read_log"]
 
@@ -40,7 +42,8 @@ def build(plan: Plan, folder, progress: Progress = silent) -> Result:
     bitstream, log = folder / f"{plan.name}.bit", folder / f"{plan.name}.out"
     bitstream.unlink(missing_ok=True)
     progress(f"running Yosys and nextpnr-xilinx {tool.version}")
-    run(["sh", f"{plan.files.script}.sh"], folder=folder, tool="nextpnr-xilinx", log=log.name)
+    follow(["sh", f"{plan.files.script}.sh"], "the open flow (Yosys, nextpnr-xilinx)",
+           folder=folder, log=log)
     if not bitstream.is_file():
         raise ToolError(f"nextpnr-xilinx ended without {bitstream.name}; see {log}")
     reached, area, end = read_log(log.read_text(errors="replace"))

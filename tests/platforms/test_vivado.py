@@ -327,7 +327,8 @@ def test_a_missing_or_old_vivado_is_told_with_what_to_install(fake, monkeypatch)
 
 def test_a_build_gives_bitstream_area_layers_and_clock(fake, tmp_path):
     (tmp_path / "made").mkdir()
-    fake(action=reports(tmp_path / "made", "2.000"))
+    fake(action="echo Command: synth_design -top top; echo '# place_design'; "
+                "echo Command: place_design; " + reports(tmp_path / "made", "2.000"))
     stages = []
     result = execute(a_plan(), tmp_path / "build", progress=lambda stage, *_: stages.append(stage))
     assert result.bitstream.read_text() == "bits\n"
@@ -335,7 +336,7 @@ def test_a_build_gives_bitstream_area_layers_and_clock(fake, tmp_path):
     assert result.explain() == "100 MHz met: up to 125.0 MHz"
     assert result.area == Area(37302, 51015, 106.5, 0, 24)
     assert result.layers["mvtu0"].lut == 7000
-    assert stages == ["running Vivado 2022.1"]
+    assert stages == ["running Vivado 2022.1", "synthesis", "placing"]
 
 
 def test_a_clock_that_is_not_met_is_told_with_the_layer(fake, tmp_path):
@@ -352,10 +353,10 @@ def test_a_build_that_fails_says_its_last_lines_and_leaves_no_bitstream(fake, tm
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "top.bit").write_text("of an earlier build")
     fake(action="echo ERROR: no license; exit 1")
-    with pytest.raises(ToolError) as error:
+    with pytest.raises(QuinnoaError) as error:
         execute(a_plan(), tmp_path / "build")
-    assert str(error.value) == ("Vivado failed (status 1); its last lines:\n  ERROR: no license\n"
-                                f"the whole is in {tmp_path}/build/top.out")
+    assert str(error.value) == ("Vivado failed with status 1:\nERROR: no license\n"
+                                f"{tmp_path}/build/top.out has it all")
     assert not (tmp_path / "build" / "top.bit").exists()
     fake(action="true")
     with pytest.raises(ToolError, match="^Vivado ended without top.bit, top_timing.rpt, top_util"):
