@@ -1,0 +1,104 @@
+"""Cost of threshold banks, as `rtl/bank.py` lays them."""
+
+from math import ceil
+from typing import Any
+
+from amaranth import Shape
+
+from quinnoa.rtl.bank import Comparators
+from quinnoa.rtl.table import Table
+
+from .amounts import Parts
+from .control import bits_of, chunked, outlet
+from .facts import bits_of_shape
+from .memories import block, rom_luts
+
+__all__ = ["bank", "threshold"]
+
+
+def threshold(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``ThresholdUnit``."""
+    parts, made = Parts(), unit._bank
+    bank(parts, made, family)
+    outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
+    bits = bits_of(made.groups)
+    parts.add("control", 4 + (bits + ceil(bits / 6) + 1 if bits else 0), made.latency + bits)
+    return parts
+
+
+def bank(parts: Parts, made: Any, family: str) -> None:
+    """Add a bank, without what tells it the group."""
+    if isinstance(made, Comparators):
+        _comparators(parts, made, family)
+    else:
+        _search(parts, made, family)
+
+
+def _table(parts: Parts, table: Table, family: str) -> None:
+    """Add the memory of a table."""
+    if not table.width:
+        return
+    if table.style == "block":
+        memory = block(table.rows, table.width, family, written=False)
+        parts.halves += memory.halves
+        parts.ff += bits_of(memory.chunks)
+        chunked(parts, memory.chunks, table.width, table.rows, written=False)
+        return
+    parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(table.rows, family),
+              table.width)
+
+
+def _comparators(parts: Parts, made: Any, family: str) -> None:
+    table, a_bits, y_bits = made._table, made._a_shape.width, made._y_shape.width
+    _table(parts, table, family)
+    parts.ff += made.lanes * a_bits * table.latency
+    for base, crossed in made._parts:
+        if (base != base[0]).any():
+            parts.ff += int(max(base) ^ min(base)).bit_length()
+        for (values, shape, _), fall in crossed:
+            varied = (values != values[0]).any()
+            _compare(parts, shape.width, varied)
+            if fall.any() and not fall.all():
+                parts.add("falls", 1)
+        groups = [min(6, len(crossed) - k) for k in range(0, len(crossed), 6)]
+        if made._levels:
+            counts = [n.bit_length() for n in groups] or [y_bits]
+            parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
+            while len(counts) > 1:
+                counts = [max(counts[k:k + 2]) + (len(counts[k:k + 2]) > 1)
+                          for k in range(0, len(counts), 2)]
+                parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
+        if base.any():
+            parts.add("base", y_bits)
+
+
+def _compare(parts: Parts, bits: int, varied: bool) -> None:
+    """Add a comparison and its register: two bits a LUT, with constants three or so.
+
+    Constants of more than a dozen bits are compared by a carry chain, too.
+    """
+    if varied:
+        parts.add("compare", ceil(bits / 2), 1)
+    else:
+        parts.add("compare_fixed", bits / 4 if bits <= 12 else 0.4 * bits, 1)
+
+
+def _search(parts: Parts, made: Any, family: str) -> None:
+    a_bits, y_bits, lanes = made._a_shape.width, made._y_shape.width, made.lanes
+    group = bits_of(made.groups) if len(made.steps.values) > lanes else 0
+    for level, tables in enumerate(made._tables):
+        wait = made._read_latency(level)
+        for table, _ in tables:
+            _table(parts, table, family)
+            shape: Shape = table._shapes[0]
+            _compare(parts, shape.width, bool(table.width))
+        last = level == len(made._tables) - 1
+        parts.ff += lanes * (a_bits * (wait + (not last)) + level * (wait + 1))
+        if not last:
+            parts.ff += group * (wait + 1)
+    if not made._plain:
+        _table(parts, made._ends, family)
+        parts.add("base", lanes * y_bits, lanes * y_bits)
+        parts.ff += group * wait
+
+

@@ -1,0 +1,103 @@
+"""Control: counters, delays, credits and stores, as `rtl/control.py` and `rtl/fifo.py` lay them."""
+
+from functools import lru_cache
+from math import ceil
+
+from quinnoa.rtl.fifo import cheapest_style
+
+from .amounts import Parts
+from .memories import block, distributed
+
+__all__ = ["bits_of", "chain", "chunked", "counter", "flag_ff", "outlet", "room_of", "store"]
+
+# Counts of these bits are shift registers with feedback (`rtl.fifo`).
+_SHIFTED = (2, 3, 4, 5, 6)
+
+
+def bits_of(length: int) -> int:
+    """Return the bits of a count from 0 to ``length - 1``."""
+    return (length - 1).bit_length()
+
+
+def counter(parts: Parts, length: int) -> int:
+    """Add a count and the flag of its end; return the bits of the count."""
+    bits = bits_of(length)
+    if length > 1:
+        # Of a count of two the flag is the count itself.
+        parts.add("control", bits + ceil(bits / 6) * (length > 2), bits + (length > 2))
+    return bits
+
+
+def flag_ff(length: int) -> int:
+    """Return the flip-flops of the flag of a count's beginning."""
+    return int(length > 1)
+
+
+def room_of(latency: int, interval: int = 1) -> int:
+    """Return the room of an ``Outlet``."""
+    return 2 if latency + 2 <= 2 * interval else -(-(latency + 3) // interval)
+
+
+def outlet(parts: Parts, width: int, latency: int, family: str, interval: int = 1) -> None:
+    """Add an ``Outlet``: a store and its credits."""
+    room = room_of(latency, interval)
+    parts.take(store(room, width, cheapest_style(room, width), family))
+
+
+@lru_cache(maxsize=1 << 14)
+def store(depth: int, width: int, style: str, family: str) -> Parts:
+    """Return what a store of ``depth`` beats and its credits take."""
+    parts = Parts()
+    credits = depth.bit_length()
+    parts.ff += credits + 1
+    if style == "registers":
+        # A multiplexer a bit; the credits, which flags are next.
+        parts.add("store", width)
+        parts.add("credits", 5, 2 * width + 2)
+        return parts
+    # Whether there is some, whether a beat is offered.
+    parts.ff += 2
+    if style == "srl":
+        rows = 1 << (depth - 2).bit_length()
+        parts.exact += width * ceil(rows / 32)
+        size = bits_of(rows)
+        parts.add("credits", 6 + size + credits, width + size)
+        return parts
+    size = (depth - 1).bit_length()
+    if size in _SHIFTED:
+        # Of the row that is read all bits but one are those of the row after it, one further.
+        parts.add("credits", 6 + size + credits, 2 * size + 1)
+        rows = 1 << size
+    else:
+        rows, size = depth - 1, bits_of(depth - 1)
+        parts.add("credits", 9 + 4 * size + credits, 3 * size + 2)
+    if style == "block":
+        memory = block(rows, width, family, written=True)
+        parts.halves += memory.halves
+    else:
+        memory = distributed(rows, width, family)
+        parts.exact += memory.sites
+        parts.ff += width
+    chunked(parts, memory.chunks, width, rows)
+    return parts
+
+
+def chain(parts: Parts, bits: float, *taps: int) -> None:
+    """Add registers without reset in a row, seen after so many cycles each.
+
+    Of three and more in a row, none of them seen but the last, synthesis makes a shift register of
+    LUTs.
+    """
+    before = 0
+    for at in sorted({tap for tap in taps if tap > 0}):
+        if at - before >= 3:
+            parts.exact += bits
+        else:
+            parts.ff += bits * (at - before)
+        before = at
+
+
+def chunked(parts: Parts, chunks: int, width: int, depth: int, written: bool = True) -> None:
+    """Add what joins the chunks of a memory: multiplexers behind them, and write enables."""
+    if chunks > 1:
+        parts.add("join", width * ceil((chunks - 1) / 3) + written * chunks)

@@ -1,0 +1,134 @@
+"""Facts: what the cost of a layer depends on besides its fold, found once for its contents."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from amaranth import Shape, ShapeCastable
+
+from quinnoa.rtl.raw import RawSum
+from quinnoa.rtl.rows import Rows, simplify_steps, value_range
+from quinnoa.rtl.shapes import is_bipolar, shape_for
+from quinnoa.rtl.thresholds import Thresholds
+
+__all__ = ["Facts", "Same", "bits_of_shape", "columns_of", "matrix_facts"]
+
+
+class Same:
+    """An object as a key: alike is only what is the same one."""
+
+    __slots__ = ("it",)
+
+    def __init__(self, it: Any) -> None:
+        self.it = it
+
+    def __hash__(self) -> int:
+        return id(self.it)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.it is other.it
+
+
+def bits_of_shape(shape: Shape | ShapeCastable) -> int:
+    """Return the bits of an element."""
+    return Shape.cast(shape).width
+
+
+@dataclass(eq=False)
+class Facts:
+    """Of a matrix and its thresholds.
+
+    Attributes
+    ----------
+    mh, mw : int
+    x_shape, w_shape : Shape or BIPOLAR
+    x_bits, w_bits, y_bits : int
+    width : int
+        Of the accumulators.
+    steps : int
+        Thresholds a row; without thresholds 0.
+    constants : dict of str to (array, int)
+        By name what the rows need: (MH, elements) and the bits of an element.
+    """
+
+    mh: int
+    mw: int
+    x_shape: Shape | ShapeCastable
+    w_shape: Shape | ShapeCastable
+    x_bits: int
+    w_bits: int
+    y_bits: int
+    width: int
+    steps: int
+    scale: int
+    constants: dict[str, tuple[np.ndarray, int]]
+    weights: np.ndarray
+    _columns: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
+
+    def columns(self, name: str, pe: int) -> tuple[int, int, int]:
+        """Return of a constant's words the bits, those that vary, and how many of them differ."""
+        found = self._columns.get((name, pe))
+        if found is None:
+            values, bits = self.constants[name]
+            found = self._columns[name, pe] = columns_of(values, bits, pe)
+        return found
+
+
+def columns_of(values: np.ndarray, bits: int, lanes: int) -> tuple[int, int, int]:
+    """Return of words of ``lanes`` rows of values the bits, those that vary, how many differ.
+
+    Padded rows repeat the last one.
+    """
+    rows, elements = values.shape
+    groups = -(-rows // lanes)
+    values = np.pad(values, ((0, groups * lanes - rows), (0, 0)), mode="edge")
+    planes = (values[:, :, None] >> np.arange(bits) & 1).astype(np.uint8)
+    table = planes.reshape(groups, lanes * elements * bits)
+    varied = table[:, (table != table[:1]).any(axis=0)]
+    if not varied.shape[1]:
+        return table.shape[1], 0, 0
+    packed = np.packbits(varied, axis=0).T
+    return table.shape[1], varied.shape[1], len(np.unique(packed, axis=0))
+
+
+@lru_cache(maxsize=512)
+def _matrix_facts(weights: Same, thresholds: Same, x_shape: Any, w_shape: Any,
+                  inverts: bool) -> Facts:
+    """Make what ``MVTU._lay_rows`` and ``_lay_constants`` make."""
+    w, steps = np.asarray(weights.it, np.int64), thresholds.it
+    mh, mw = w.shape
+    if steps is not None:
+        w, *stepped = simplify_steps(w, x_shape, w_shape, steps)
+    low, high = value_range(w, x_shape)
+    raw = RawSum(1, x_shape, w_shape, inverts=inverts)
+    meaning: dict[str, Any] = {"scale": raw.scale, "offset": raw.offset(w)}
+    if steps is None:
+        rows = Rows.of_values(low, high, **meaning)
+        y_bits = shape_for(low.min(), high.max()).width
+    else:
+        rows = Rows.of_steps(low, high, *stepped, **meaning)
+        y_bits = bits_of_shape(steps.shape)
+    constants = {"start": (rows.start.reshape(mh, 1), rows.width)}
+    if rows.steps > 1:
+        constants["compare"] = rows.compare, rows.width
+    if rows.falls.any():
+        constants["falls"] = rows.falls.astype(np.int64), 1
+    if rows.base.any():
+        constants["base"] = rows.base.reshape(mh, 1), y_bits
+    if rows.rest.any():
+        constants["rest"] = rows.rest.reshape(mh, 1), 1
+    return Facts(mh, mw, x_shape, w_shape, bits_of_shape(x_shape), bits_of_shape(w_shape), y_bits,
+                 rows.width, rows.steps, rows.scale, constants, w)
+
+
+def matrix_facts(weights: np.ndarray, thresholds: Thresholds | None,
+                 x_shape: Shape | ShapeCastable, w_shape: Shape | ShapeCastable,
+                 inverts: bool) -> Facts:
+    """Return the facts of a matrix; the same object for the same arrays."""
+    return _matrix_facts(Same(weights), Same(thresholds), x_shape, w_shape, inverts)
+
+
+def is_bipolar_shape(shape: Shape | ShapeCastable) -> bool:
+    """Tell whether an element is -1 or +1."""
+    return is_bipolar(shape)

@@ -1,0 +1,163 @@
+"""Cost of the matrix-vector-threshold unit, part by part as `rtl/mvtu.py` lays it."""
+
+from math import ceil
+
+from quinnoa.rtl.weights import block_is_cheaper
+
+from .amounts import Parts
+from .control import bits_of, chunked, counter, flag_ff, outlet
+from .dots import accumulator_sites, tree
+from .facts import Facts
+from .memories import block, distinct, distributed, rom_luts
+from .plain import plain
+
+__all__ = ["mvtu", "rom"]
+
+
+def rom(parts: Parts, part: str, depth: int, width: int, varied: float, columns: float,
+        style: str, family: str) -> int:
+    """Add a ``WeightMemory``; return its latency.
+
+    Of ``width`` bits ``varied`` are not the same in all words, and ``columns`` of these differ.
+    """
+    if depth == 1 or not columns:
+        return 0
+    if style == "auto":
+        style = "block" if block_is_cheaper(depth, width) else "lutrom"
+    if style == "block":
+        # Synthesis leaves out what is the same in all words.
+        width = ceil(varied)
+        memory = block(depth, width, family, written=False)
+        parts.halves += memory.halves
+        # A register behind; and what chooses the chunk.
+        parts.ff += width + bits_of(memory.chunks)
+        chunked(parts, memory.chunks, width, depth, written=False)
+        return 2
+    parts.add("deep" if depth > 64 else part, columns * rom_luts(depth, family),
+              columns * (style == "lutrom"))
+    return int(style == "lutrom")
+
+
+def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
+         exact: bool = True) -> Parts:
+    """Return the parts of an MVTU that is folded in time."""
+    parts = Parts()
+    nf, sf = ceil(facts.mh / pe), ceil(facts.mw / simd)
+    width, steps = facts.width, facts.steps
+
+    # Weights.
+    word = pe * simd * facts.w_bits
+    weights_at = rom(parts, "weights", nf * sf, word, word, distinct(nf * sf, word), memory,
+                     family)
+
+    # Operands.
+    replay_at = 0 if nf == 1 else 1 if sf == 1 else 2
+    operands_at = max(replay_at, weights_at)
+    x = simd * facts.x_bits
+    parts.ff += x * (operands_at - replay_at)
+    if nf > 1:
+        _replay(parts, sf, x, family)
+
+    # Dot products and accumulators.
+    if family in ("xc7", "xcup"):
+        dot = tree(simd, facts.x_shape, facts.w_shape, width, 2, exact)
+        parts.exact += pe * (dot.sites + accumulator_sites(dot.heights, width) + dot.srl)
+        parts.exact += dot.shared_srl
+        parts.ff += pe * (dot.ff + width) + dot.shared_ff
+        init_at = dot.latency
+    else:
+        init_at = plain(parts, pe, simd, facts.x_shape, facts.w_shape, width)
+        parts.add("accumulate", pe * width * 2, pe * width)
+    parts.add("pe", pe)
+
+    # Control.
+    parts.add("control", 6)
+    counter(parts, sf)
+    counter(parts, nf)
+    parts.ff += flag_ff(sf) + flag_ff(nf)
+    address = bits_of(nf) + bits_of(sf)
+    if nf > 1 and sf & (sf - 1):
+        address = counter(parts, nf * sf)
+    parts.ff += address * (operands_at - weights_at) * (nf * sf > 1)
+    parts.ff += (1 + (sf > 1)) * (operands_at + init_at)
+
+    # What the rows are compared with, their counts, and out.
+    start_at = operands_at + init_at
+    levels = _levels(steps)
+    beat_at = start_at + 1 + (steps > 1) + len(levels[1:])
+    parts.ff += beat_at
+    _constants(parts, facts, nf, pe, start_at, beat_at, family)
+    _count(parts, facts, pe, nf, levels)
+    outlet(parts, pe * facts.y_bits, beat_at, family, sf)
+    return parts
+
+
+def _replay(parts: Parts, sf: int, x: int, family: str) -> None:
+    """Add the memory of the beats of a vector."""
+    if sf == 1:
+        parts.ff += x
+        return
+    parts.ff += bits_of(sf)
+    if block_is_cheaper(sf, x, sites=4 / 3):
+        memory = block(sf, x, family, written=True)
+        parts.halves += memory.halves
+        parts.ff += bits_of(memory.chunks)
+    else:
+        memory = distributed(sf, x, family)
+        parts.exact += memory.sites
+        parts.ff += x
+    chunked(parts, memory.chunks, x, sf)
+
+
+def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat_at: int,
+               family: str) -> None:
+    """Add the constants of the rows, and the counter that reads them."""
+    if nf == 1:
+        return
+    wanted = {"start": start_at, "compare": start_at + 1, "falls": start_at + 1, "base": beat_at,
+              "rest": start_at + 1}
+    asked = []
+    for name in facts.constants:
+        latency = rom(parts, "constants", nf, *facts.columns(name, pe), "auto", family)
+        if latency:
+            asked.append(wanted[name] - latency)
+    if nf * pe > facts.mh:
+        parts.add("constants", 1, 1)
+        parts.add("full", (nf * pe - facts.mh) * facts.y_bits)
+        asked.append(beat_at - 1)
+    if asked:
+        bits = counter(parts, nf)
+        parts.ff += bits * (max(asked) - min(asked))
+
+
+def _levels(steps: int) -> list[int]:
+    """Return how many terms each level adds, as ``rtl.mvtu`` counts."""
+    levels, terms = [6], ceil(steps / 6)
+    while terms > 1:
+        levels.append(3)
+        terms = ceil(terms / 3)
+    return levels
+
+
+def _count(parts: Parts, facts: Facts, pe: int, nf: int, levels: list[int]) -> None:
+    """Add comparisons with all steps but the middle one, and their count."""
+    steps, width = facts.steps, facts.width
+    if not steps:
+        return
+    if steps > 1:
+        varied = facts.columns("compare", pe)[1] if nf > 1 else 0
+        parts.add("compare", varied / 2)
+        parts.add("compare_fixed", (pe * (steps - 1) * width - varied) / 4)
+        parts.add("carried", pe * (steps - 1))
+        parts.ff += pe * steps
+        # Six bits or fewer are a LUT for each bit of their count; then counts are added.
+        groups = [min(6, steps - k) for k in range(0, steps, 6)]
+        bits = sum(n.bit_length() for n in groups if n > 1)
+        parts.add("count", pe * bits)
+        if len(levels) > 1:
+            parts.ff += pe * sum(n.bit_length() for n in groups)
+            parts.add("count", pe * facts.y_bits * (len(groups) - 1) / 2)
+    if "base" in facts.constants:
+        parts.add("base", pe * facts.y_bits)
+    if "falls" in facts.constants:
+        parts.add("falls", pe * steps)

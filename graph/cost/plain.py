@@ -1,0 +1,64 @@
+"""Dot products in plain logic, as `rtl/plain.py` lays them: full adders, or additions in a tree."""
+
+from typing import Any
+
+from quinnoa.rtl.plain import plain_latency
+from quinnoa.rtl.shapes import is_bipolar
+
+from .amounts import Parts
+from .facts import bits_of_shape
+
+__all__ = ["plain"]
+
+
+def plain(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int) -> int:
+    """Add the dot products of ``rows`` rows over the same x; return their latency."""
+    if is_bipolar(x_shape) and is_bipolar(w_shape):
+        _popcount(parts, rows, simd, width)
+    else:
+        _sum(parts, rows, simd, x_shape, w_shape, width)
+    return plain_latency(simd, x_shape, w_shape)
+
+
+def _popcount(parts: Parts, rows: int, simd: int, width: int) -> None:
+    """Add XNORs, levels of full adders until no weight has more than three bits, and two sums."""
+    parts.add("xnor", rows * simd)
+    heights, level = [simd], 0
+    while max(heights) > 3:
+        adders = sum(n // 3 for n in heights[:width])
+        parts.add("adders", rows * adders * 2)
+        heights = [a - 2 * (a // 3) + b // 3
+                   for a, b in zip([*heights, 0], [0, *heights], strict=True)]
+        if not heights[-1]:
+            heights.pop()
+        if level % 2:
+            parts.ff += rows * sum(heights[:width])
+        level += 1
+    bits = min(width, sum(n << k for k, n in enumerate(heights)).bit_length())
+    parts.add("sums", rows * bits * (max(heights) - 1), rows * bits)
+
+
+def _sum(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int) -> None:
+    """Add products, and their sums two by two, with a register after every second level."""
+    x_bits, w_bits = bits_of_shape(x_shape), bits_of_shape(w_shape)
+    one_bit = is_bipolar(x_shape) or is_bipolar(w_shape)
+    bits = min(width, x_bits * w_bits if one_bit else x_bits + w_bits)
+    if one_bit:
+        parts.add("xnor", rows * simd * bits)
+    else:
+        # Multipliers where the product is wide enough (`share/lattice/dsp_map_18x18.v`).
+        if min(x_bits, w_bits) >= 2 and x_bits + w_bits >= 9:
+            parts.dsp += rows * simd
+        else:
+            parts.add("products", rows * simd * x_bits * w_bits)
+    parts.ff += rows * simd * bits
+    terms, level = simd, 0
+    while terms > 1:
+        for _ in range(2):
+            pairs = terms // 2
+            if pairs:
+                bits = min(width, bits + 1)
+                parts.add("sums", rows * pairs * bits)
+            terms -= pairs
+        parts.ff += rows * terms * bits
+        level += 1

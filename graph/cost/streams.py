@@ -1,0 +1,171 @@
+"""Cost of the units that pass elements on: width converters, FIFOs, forks, joins, pools."""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from amaranth import Shape
+
+from quinnoa.rtl.shapes import is_bipolar
+from quinnoa.rtl.weights import block_is_cheaper
+
+from .amounts import Parts
+from .control import bits_of, chunked, counter, flag_ff, outlet, store
+from .facts import bits_of_shape
+from .memories import block, distributed
+
+__all__ = ["concat", "fifo", "fork", "pool", "ram", "slice_", "upsample", "width"]
+
+
+def ram(parts: Parts, depth: int, width: int, family: str, *, deep: bool | None = None) -> None:
+    """Add a memory that is written and read, in LUTRAM with a register behind or in block RAM."""
+    if deep is None:
+        deep = block_is_cheaper(depth, width, sites=4 / 3)
+    if deep:
+        memory = block(depth, width, family, written=True)
+        parts.halves += memory.halves
+        parts.ff += bits_of(memory.chunks)
+    else:
+        memory = distributed(depth, width, family)
+        parts.exact += memory.sites
+        parts.ff += width
+    chunked(parts, memory.chunks, width, depth)
+
+
+def fifo(depth: int, width: int, style: str, family: str) -> Parts:
+    """Return the parts of a ``FIFO``."""
+    parts = Parts()
+    parts.take(store(depth, width, style, family))
+    parts.add("control", 2)
+    return parts
+
+
+def fork(ways: int, width: int, family: str) -> Parts:
+    """Return the parts of a ``ForkUnit``."""
+    parts = Parts()
+    for _ in range(ways):
+        outlet(parts, width, 0, family)
+    parts.add("control", ways)
+    return parts
+
+
+def width(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``WidthConverter``."""
+    parts = Parts()
+    bits = bits_of_shape(unit.shape)
+    loop, times, rest = unit._loop()
+    steps = [*loop, *rest]
+    kinds = list(dict.fromkeys(steps))
+    interval = _interval([step.gives for step in unit._steps])
+    outlet(parts, unit.o_lanes * bits, 2, family, interval)
+
+    # Which step is next, and what it does.
+    state, kind = bits_of(len(steps)), bits_of(len(kinds))
+    parts.add("control", 6, 5)
+    one_in = all(step.offset is not None for step in steps)
+    one_out = all(step.gives for step in steps)
+    parts.add("steps", (len(steps) > 1) * (state + kind + 2) * max(1.0, len(steps) / 12),
+              state + 2 * kind + (not one_in) + (not one_out))
+    if rest:
+        counter(parts, times)
+    # What came in, and of every cell what it takes in one step or another.
+    parts.ff += unit.i_lanes * bits
+    size = max(unit.o_lanes, *((step.offset or 0) + unit.i_lanes for step in kinds))
+    ways = [len(_sources(unit, kinds, u, size)) for u in range(size)]
+    parts.add("cells", bits * sum(max(0, (n - 1 + 1) // 2) for n in ways), bits * size)
+    return parts
+
+
+def _sources(unit: Any, kinds: list[Any], u: int, size: int) -> set[Any]:
+    """Return what cell ``u`` takes: an element of the beat, another cell, 0."""
+    sources: set[Any] = set()
+    for step in kinds:
+        if step.end <= u < unit.o_lanes:
+            sources.add(None)
+        elif step.offset is not None and step.offset <= u < step.offset + unit.i_lanes:
+            sources.add(u - step.offset)
+        elif step.shift and u + unit.o_lanes < size:
+            sources.add(("cell", u + unit.o_lanes))
+        else:
+            sources.add(("cell", u))
+    return sources
+
+
+def _interval(gives: list[bool]) -> int:
+    """Return the cycles from one beat given to the next at the fastest."""
+    at = np.flatnonzero(gives)
+    return int(np.diff(at, append=at[0] + len(gives)).min())
+
+
+def concat(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``ConcatUnit``."""
+    parts = Parts()
+    inputs, beat = len(unit.channels), unit.lanes * bits_of_shape(unit.shape)
+    outlet(parts, beat, 0, family)
+    beats = sum(unit.channels) // unit.lanes
+    parts.ff += inputs
+    bits = bits_of(beats)
+    # The flag of its end is not looked at where the count is a power of two.
+    parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
+              bits + bool(beats & (beats - 1)))
+    parts.add("select", beat * ceil((2 * inputs - 1) / 5))
+    return parts
+
+
+def slice_(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``SliceUnit``."""
+    parts = Parts()
+    alone = unit.stop - unit.start == unit.lanes
+    outlet(parts, unit.lanes * bits_of_shape(unit.shape), 0, family, unit.beats if alone else 1)
+    parts.add("control", 3)
+    if unit.stop - unit.start < unit.channels:
+        bits = bits_of(unit.beats)
+        parts.add("control", 2 + bits + 2 * ceil(bits / 6),
+                  bits + 1 + bool(unit.beats & (unit.beats - 1)))
+    return parts
+
+
+def upsample(unit: Any, family: str) -> Parts:
+    """Return the parts of an ``UpsampleUnit``."""
+    parts = Parts()
+    beat, (rows, columns) = unit.lanes * bits_of_shape(unit.shape), unit.factor
+    outlet(parts, beat, unit._pipeline, family)
+    parts.add("control", 6, unit._pipeline)
+    for length in (unit.cf, columns, unit.width, rows):
+        counter(parts, length)
+    parts.ff += flag_ff(columns) + flag_ff(rows)
+    if unit.kept == 1:
+        parts.ff += beat
+        return parts
+    address = bits_of(unit.kept)
+    parts.ff += address
+    if rows > 1 and unit.cf & (unit.cf - 1):
+        parts.add("control", 2 * address, address)
+    ram(parts, unit.kept, beat, family)
+    return parts
+
+
+def pool(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``ReduceUnit``."""
+    parts = Parts()
+    i_bits, o_bits = bits_of_shape(unit.shape), bits_of_shape(unit.o_shape)
+    i_beat, o_beat = unit.lanes * i_bits, unit.lanes * o_bits
+    outlet(parts, o_beat, 2, family, unit.vectors if unit.cf == 1 else 1)
+    parts.add("control", 6, 5)
+    counter(parts, unit.cf)
+    counter(parts, unit.vectors)
+    parts.ff += flag_ff(unit.vectors) * 2 + i_beat + o_beat
+    if unit.cf == 2:
+        parts.ff += o_beat
+    elif unit.cf > 2:
+        parts.ff += 2 * bits_of(unit.cf) + 1
+        ram(parts, unit.cf, o_beat, family)
+    # The greater one: two bits a LUT to compare, and one a bit to choose; the sum: one a bit.
+    if unit.op == "sum":
+        parts.add("sum", o_beat)
+    elif is_bipolar(unit.shape) or Shape.cast(unit.shape).width == 1:
+        parts.add("choose", o_beat)
+    else:
+        parts.add("greater", unit.lanes * (2 * ceil(i_bits / 2) + 1))
+        parts.add("choose", o_beat)
+    return parts

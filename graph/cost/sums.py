@@ -1,0 +1,153 @@
+"""Cost of sums, of top-K and of depthwise products, as their generators lay them."""
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from .amounts import Parts
+from .banks import bank
+from .control import bits_of, chain, counter, flag_ff, outlet
+from .dots import accumulator_sites, tree
+from .facts import bits_of_shape, columns_of
+from .matrix import rom
+from .memories import distinct
+from .plain import plain
+from .streams import ram
+
+__all__ = ["add", "topk", "vvtu"]
+
+
+def add(unit: Any, family: str) -> Parts:
+    """Return the parts of an ``AddUnit``."""
+    parts = Parts()
+    o_bits = bits_of_shape(unit.o.payload.shape().elem_shape)
+    outlet(parts, unit.lanes * o_bits, unit._pipeline, family)
+    parts.add("control", 3 + 2 * len(unit.shapes), unit._pipeline)
+    # The tree of terms: (low, high) of each, added two by two.
+    level = [term.range for term in unit._terms]
+    if unit._offset:
+        level.append((unit._offset, unit._offset))
+    for _ in range(unit._levels):
+        following = []
+        for k in range(0, len(level), 2):
+            low = sum(each[0] for each in level[k:k + 2])
+            high = sum(each[1] for each in level[k:k + 2])
+            bits = max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + (low < 0)
+            if len(level[k:k + 2]) > 1:
+                parts.add("sum", unit.lanes * bits)
+            parts.ff += unit.lanes * bits
+            following.append((low, high))
+        level = following
+    if unit.thresholds is not None:
+        made = unit._bank
+        bank(parts, made, family)
+        counter(parts, made.groups)
+        parts.ff += bits_of(made.groups) * unit._levels
+    return parts
+
+
+def topk(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``TopKUnit``."""
+    parts = Parts()
+    bits, index = bits_of_shape(unit.shape), unit._index_shape.width
+    lanes, key = min(unit.lanes, unit.elements), bits + index
+    outlet(parts, index * unit.k, unit._pipeline, family, unit.beats)
+    parts.add("control", 6, 2 + (unit.beats > 1) * (index + 1) + 4 + unit._pipeline)
+    if unit.beats > 1:
+        parts.add("control", index + ceil(index / 6))
+        parts.add("index", lanes * index)
+    parts.ff += unit.lanes * bits + index * (unit.beats > 1)
+    # Every lane compares with what it keeps, and shifts.
+    lists = []
+    for p in range(lanes):
+        count = len(range(p, unit.elements, unit.lanes))
+        length = min(unit.k, count)
+        parts.add("greater", length * (bits / 2 + 2) * (unit.beats > 1 or length > 1))
+        parts.add("choose", (length - 1) * key)
+        parts.ff += length * (key + 1)
+        lists.append(length)
+    for depth in unit._merges():
+        following = []
+        for k in range(0, len(lists), 2):
+            pair = lists[k:k + 2]
+            total = min(unit.k, sum(pair))
+            size = 1 << depth
+            compared = 0
+            if len(pair) > 1:
+                compared = min(*pair) + (size // 2) * depth
+            parts.add("merge", compared * (key / 2 + 1))
+            parts.add("choose", compared * key * (2 if depth else 1))
+            parts.ff += total * key * (1 + depth)
+            following.append(total)
+        lists = following
+    return parts
+
+
+def vvtu(unit: Any, family: str) -> Parts:
+    """Return the parts of a ``VVTU``."""
+    parts = Parts()
+    lanes, groups, k, width = unit.lanes, unit.groups, unit.k, unit.acc_width
+    y_bits, x_bits = bits_of_shape(unit.y_shape), bits_of_shape(unit.x_shape)
+    w_bits = bits_of_shape(unit.w_shape)
+    outlet(parts, lanes * y_bits, unit._beat_at, family, k if groups == 1 else 1)
+    word = lanes * w_bits
+    rom(parts, "weights", k * groups, word, word, distinct(k * groups, word),
+        unit._weights.style, family)
+    start = unit._start
+    if start.style != "constant":
+        values = _values(start.words, lanes, width)
+        rom(parts, "constants", groups, *columns_of(values, width, lanes), start.style, family)
+    if unit._rest is not None and unit._rest.style != "constant":
+        values = _values(unit._rest.words, lanes, 1)
+        rom(parts, "constants", groups, *columns_of(values, 1, lanes), unit._rest.style, family)
+
+    # Control.
+    parts.add("control", 4)
+    counter(parts, groups)
+    counter(parts, k)
+    parts.ff += flag_ff(k)
+    address = bits_of(k)
+    if groups & (groups - 1) and k > 1:
+        address = counter(parts, k * groups)
+    chain(parts, address, unit._operands_at - unit._weights.latency)
+    parts.ff += unit._beat_at + lanes // unit.multiplier * x_bits * unit._operands_at
+
+    # Products and sums.
+    if family not in ("xc7", "xcup"):
+        plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width)
+        parts.add("sum" if unit._keeps else "accumulate", lanes * width * 2, lanes * width)
+    elif unit._keeps:
+        dot = tree(1, unit.x_shape, unit.w_shape, width, 1)
+        parts.exact += lanes * (dot.sites + dot.srl + dot.shared_srl / unit.multiplier)
+        parts.ff += lanes * (dot.ff + dot.shared_ff / unit.multiplier + width)
+        parts.add("sum", lanes * width)
+    else:
+        dot = tree(1, unit.x_shape, unit.w_shape, width, 2)
+        parts.exact += lanes * (dot.sites + accumulator_sites(dot.heights, width) + dot.srl
+                                + dot.shared_srl / unit.multiplier)
+        parts.ff += lanes * (dot.ff + dot.shared_ff / unit.multiplier + width)
+        parts.add("pe", lanes * (k > 1))
+        parts.ff += (unit._operands_at + dot.latency) * (1 + (k > 1))
+    # The group, when it is asked for; what is first, when its sum is.
+    at = {unit._operands_at - unit._weights.latency, unit._product_at - unit._start.latency}
+    if unit.thresholds is not None:
+        at.add(unit._sum_at)
+    if unit._rest is not None:
+        at.add(unit._sum_at - unit._rest.latency)
+    if unit._keeps:
+        at |= {unit._product_at - unit._ahead, unit._product_at + unit._deep}
+        chain(parts, 1, unit._product_at)
+        ram(parts, groups, lanes * width, family, deep=unit._deep)
+        if unit._deep:
+            parts.ff += lanes * width
+    chain(parts, bits_of(groups), *at)
+    if unit.thresholds is not None:
+        bank(parts, unit._bank, family)
+    return parts
+
+
+def _values(words: list[int], lanes: int, width: int) -> Any:
+    """Return the words of a memory as rows of lanes."""
+    mask = (1 << width) - 1
+    return np.array([[word >> p * width & mask] for word in words for p in range(lanes)], np.int64)
