@@ -26,6 +26,8 @@ REGISTERS = {
 # Batches that wait for their turn, and those in the works; a LUT RAM holds 32 rows.
 QUEUE = 8
 _IN_THE_WORKS = 17
+# Bits of a FIFO of beats beside the core, at most: four block RAMs.
+_BEAT_BITS = 4 * 36 * 1024
 # Cycles of each step of an abort: more than any pipeline between the core and the bus has.
 _ABORT_STEP = 16
 
@@ -54,6 +56,10 @@ class MemoryShell(wiring.Component):
         Words of the longest burst. 16 by default.
     i_depth, o_depth : int
         Words of the stores on the way in and out. 512 (a block RAM), and 64 or two bursts.
+    i_beats, o_beats : int
+        Beats of the FIFOs beside the core, 0 for none. Where a beat is wider than a word, a core
+        that takes the beats of a frame one after another, and then none, would wait for them; so
+        by default they hold the beats of a frame, or 144 kbit.
 
     Members
     -------
@@ -62,7 +68,7 @@ class MemoryShell(wiring.Component):
     """
 
     def __init__(self, core, i_format, o_format, *, network_id, shape_id=0, control, memory,
-                 burst=16, i_depth=512, o_depth=None):
+                 burst=16, i_depth=512, o_depth=None, i_beats=None, o_beats=None):
         for name, port, form in (("i", core.i, i_format), ("o", core.o, o_format)):
             _check_format(name, port.payload.shape(), form, memory.data_bits)
         for name, value in (("network_id", network_id), ("shape_id", shape_id)):
@@ -72,6 +78,8 @@ class MemoryShell(wiring.Component):
         self.network_id, self.shape_id = network_id, shape_id
         self.burst, self.i_depth = burst, i_depth
         self.o_depth = max(64, 2 * burst) if o_depth is None else o_depth
+        self.i_beats = _beats_beside(i_format) if i_beats is None else i_beats
+        self.o_beats = _beats_beside(o_format) if o_beats is None else o_beats
         # Address bits of a writable core's words; they lie above 2**16 bytes.
         self.write_bits = len(core.writes.address) if hasattr(core, "writes") else None
         self.address_bits = 17 if self.write_bits is None else max(17, self.write_bits + 3)
@@ -86,7 +94,7 @@ class MemoryShell(wiring.Component):
         # What an abort empties: all but the registers themselves.
         clear = Signal()
         flow = _Flow(self._memory, self.core, self.i_format, self.o_format, burst=self.burst,
-                     i_depth=self.i_depth, o_depth=self.o_depth)
+                     depths=(self.i_depth, self.o_depth), beats=(self.i_beats, self.o_beats))
         m.submodules.flow = ResetInserter(clear)(flow)
         wiring.connect(m, flow.m_axi, wiring.flipped(self.m_axi))
 
@@ -202,15 +210,23 @@ def _check_format(name, payload, form, word_bits):
                          f"memory bus {word_bits}")
 
 
+def _beats_beside(form):
+    """Return the depth of the FIFO between a core and its width converter."""
+    # A width converter's outlet holds two beats.
+    if form.words <= form.beats or form.beats <= 2:
+        return 0
+    return max(2, min(form.beats, _BEAT_BITS // (form.bits * form.lanes)))
+
+
 class _Flow(wiring.Component):
     """All between the registers and the memory bus: queue, DMA, width converters and core."""
 
-    def __init__(self, memory, core, i_format, o_format, *, burst, i_depth, o_depth):
-        self.core, self.memory = core, memory
+    def __init__(self, memory, core, i_format, o_format, *, burst, depths, beats):
+        self.core, self.beats = core, beats
         self.transfer = transfer_layout(memory)
         self.reader, self.writer = FrameReader(i_format), FrameWriter(o_format)
-        self.read = ReadDMA(memory, burst=burst, depth=i_depth)
-        self.write = WriteDMA(memory, burst=burst, depth=o_depth)
+        self.read, self.write = (kind(memory, burst=burst, depth=depth)
+                                 for kind, depth in zip((ReadDMA, WriteDMA), depths, strict=True))
         self.dispatcher = Dispatcher(self.transfer, i_words=i_format.words, o_words=o_format.words)
         self.progress = Progress(words=o_format.words, burst=burst,
                                  outstanding=self.write.outstanding)
@@ -242,9 +258,13 @@ class _Flow(wiring.Component):
 
         # Words and beats.
         wiring.connect(m, read.o, self.reader.i)
-        for left, right in ((self.reader.o, core.i), (core.o, self.writer.i)):
-            m.d.comb += [Value.cast(right.payload).eq(Value.cast(left.payload)),
-                         right.valid.eq(left.valid), left.ready.eq(right.ready)]
+        for name, beats, left, right in (("i_beats", self.beats[0], self.reader.o, core.i),
+                                         ("o_beats", self.beats[1], core.o, self.writer.i)):
+            if beats:
+                m.submodules[name] = fifo = FIFO(Shape.cast(left.payload.shape()), depth=beats)
+                _pass_on(m, left, fifo.i)
+                left = fifo.o
+            _pass_on(m, left, right)
         wiring.connect(m, self.writer.o, write.i)
 
         # The bus.
@@ -260,3 +280,9 @@ class _Flow(wiring.Component):
         m.d.sync += count.eq(count + (self.batch.valid & self.batch.ready) - self.progress.done)
         m.d.comb += self.busy.eq(count != 0)
         return m
+
+
+def _pass_on(m, left, right):
+    """Connect streams by the bits of their payloads."""
+    m.d.comb += [Value.cast(right.payload).eq(Value.cast(left.payload)),
+                 right.valid.eq(left.valid), left.ready.eq(right.ready)]
