@@ -116,6 +116,8 @@ class WritableMemory(wiring.Component):
             ]
             data = read.data
             if self.style == "block":
+                # Never both at once, so that it does not matter which of them comes first.
+                m.d.comb += read.en.eq(~part.en)
                 data = Signal(width, name=f"data_{k}", reset_less=True)
                 m.d.sync += data.eq(read.data)
             m.d.comb += shown.eq(data)
