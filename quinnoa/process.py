@@ -1,6 +1,7 @@
 """Outside programs that run for minutes: followed line by line, logged, and ended in time."""
 
 import subprocess
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -40,13 +41,16 @@ def follow(command: Sequence[str], what: str, *, folder: Path, log: Path, input:
     QuinnoaError
         It cannot be started, ends with a status other than 0, or is not done in time.
     """
-    try:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", **options)
-    except OSError as error:
-        raise QuinnoaError(f"{what}: {command[0]} cannot be run: {error.strerror}") from None
     late = threading.Event()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as given:
+        given.write(input)
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, encoding="utf-8", errors="replace", **options)
+        except OSError as error:
+            raise QuinnoaError(f"{what}: {command[0]} cannot be run: {error.strerror}") from None
 
     def end() -> None:
         late.set()
@@ -57,12 +61,6 @@ def follow(command: Sequence[str], what: str, *, folder: Path, log: Path, input:
     try:
         if timer:
             timer.start()
-        # All of the input fits the pipe, or is read before much is said.
-        try:
-            process.stdin.write(input)       # type: ignore[union-attr]
-            process.stdin.close()            # type: ignore[union-attr]
-        except BrokenPipeError:
-            pass                             # it ended before; its status tells
         with log.open("w", encoding="utf-8") as copy:
             for line in process.stdout or ():
                 copy.write(line)
