@@ -12,7 +12,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtl": {"errors"},
     "graph": {"errors", "native", "rtl"},
     "platforms": {"errors", "process", "rtl", "synthesis", "verilog"},
-    "sim": {"errors", "native", "verilog"},
+    "sim": {"errors", "native", "synthesis", "verilog"},
 }
 
 

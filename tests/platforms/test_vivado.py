@@ -106,6 +106,16 @@ def test_the_clock_is_constrained_where_it_enters(built):
     assert re.search(rf"^  (wire|input|inout) {net};", top, re.MULTILINE)
 
 
+def test_paths_into_the_reset_synchroniser_are_not_timed(built):
+    _, _, folder, commands = built
+    verilog = (folder / "top.v").read_text()
+    # The cells that the script looks for are marked, and their PRE is what it names.
+    assert len(re.findall(r"amaranth.vivado.false_path_pre +=", verilog)) == verilog.count("FDPE #")
+    assert ["get_pins", "-of", "reset_register", "-filter", "REF_PIN_NAME == PRE"] in commands
+    assert [words for words in commands if words[0] == "set_false_path"] \
+        == [["set_false_path", "-to", "reset_register/PRE"]]
+
+
 def test_the_same_design_gives_the_same_plan():
     board = BOARDS["pynq-z1"]
     digests = {plan_for(board, tiny_shell(board), name="top").files.digest() for _ in range(2)}
@@ -337,6 +347,22 @@ def test_a_build_gives_bitstream_area_layers_and_clock(fake, tmp_path):
     assert result.area == Area(37302, 51015, 106.5, 0, 24)
     assert result.layers["mvtu0"].lut == 7000
     assert stages == ["running Vivado 2022.1", "synthesis", "placing"]
+
+
+def test_an_out_of_context_build_has_no_bitstream(fake, tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    reports(made, "0.500")
+    for path in made.iterdir():
+        path.rename(made / path.name.replace("top_", "net_"))
+    fake(action=f"cp {made}/net_*.rpt .")
+    plan = vivado.out_of_context("module net(input clk); endmodule\n", name="net",
+                                 part="xczu7ev-ffvc1156-2-e", clock_mhz=400, layers=("mvtu0",))
+    result = execute(plan, tmp_path / "build")
+    assert result.bitstream is None
+    # 2.5 ns less 0.5 ns to spare.
+    assert result.reached_mhz == pytest.approx(500)
+    assert list(result.layers) == ["mvtu0"]
 
 
 def test_a_clock_that_is_not_met_is_told_with_the_layer(fake, tmp_path):

@@ -24,7 +24,12 @@ foreach command $commands {
 
 proc returned {command arguments} {
     switch -glob $command {
-        get_cells { return {} }
+        get_cells {
+            # Of the cells that Amaranth marks, the registers of the reset synchroniser are there.
+            if {[string match *false_path_pre* $arguments]} { return reset_register }
+            return {}
+        }
+        get_pins { return reset_register/PRE }
         get_* - all_fanin { return [lindex $arguments end] }
         current_design { return design }
         read_xdc { uplevel #0 [list source [lindex $arguments end]] }
