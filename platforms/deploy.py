@@ -35,12 +35,15 @@ if __name__ == "__main__":
 '''
 
 
-def frame_formats(network: Any, plan: Any, word_bits: int) -> tuple[FrameFormat, FrameFormat]:
-    """Return the formats of a network's frames in memory, in and out."""
-    return (FrameFormat.of(network.i.shape, lanes=plan.i_lanes, beats=plan.beats_in,
-                           word_bits=word_bits),
-            FrameFormat.of(network.layers[-1].o.shape, lanes=plan.o_lanes, beats=plan.beats_out,
-                           word_bits=word_bits))
+def frame_formats(plan: Any, word_bits: int) -> tuple[FrameFormat, FrameFormat]:
+    """Return the formats of an accelerator's frames in memory, in and out, by its plan."""
+    made = {unit.name: unit.component for unit in plan.units}
+
+    def form(port: tuple[str, str], lanes: int, beats: int) -> FrameFormat:
+        shape = getattr(made[port[0]], port[1]).payload.shape().elem_shape
+        return FrameFormat.of(shape, lanes=lanes, beats=beats, word_bits=word_bits)
+
+    return form(plan.i, plan.i_lanes, plan.beats_in), form(plan.o, plan.o_lanes, plan.beats_out)
 
 
 def contents_file(words: np.ndarray, shape_id: int, host: Mapping[str, np.ndarray]) -> bytes:
@@ -94,7 +97,7 @@ def write_deploy(folder: Path | str, *, network: Any, plan: Any, board: Any, bit
     previous = _check_folder(folder, force)
     made = read_bitstream(source)
     made.check_part(board.part)
-    formats = frame_formats(network, plan, board.word_bits)
+    formats = frame_formats(plan, board.word_bits)
     dims = network.i.dims, network.layers[-1].o.dims
     files: dict[str, bytes] = {f"{network.name}.bit": source.read_bytes(),
                                "host.npz": _npz(dict(host)), "validate.py": VALIDATE.encode()}

@@ -49,7 +49,7 @@ def deploy(folder, board="pynq-z2", *, seed=0, bits=2, **options):
 def shell_of(network, plan, word_bits=64, **options):
     """Return a model of the shell that computes what a network does."""
     formats = [FrameFormat.from_dict({**form.as_dict(), "dims": stream.dims}) for form, stream in
-               zip(frame_formats(network, plan, word_bits), (network.i, network.layers[-1].o),
+               zip(frame_formats(plan, word_bits), (network.i, network.layers[-1].o),
                    strict=True)]
 
     def compute(data):
