@@ -158,9 +158,23 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         "build.json": (json.dumps(settings, indent=2) + "\n").encode(),
         "report.json": (json.dumps(report, indent=2) + "\n").encode(),
     }
+    files |= _vivado_ip(top, network.name, family, device)
     _install(folder, files, settings)
     refresh(folder)
     return report
+
+
+def _vivado_ip(top, name, family, device) -> dict[str, bytes]:
+    """Return what makes the folder an IP of Vivado's catalog, where the family is Vivado's."""
+    from quinnoa.platforms.ip import FAMILIES, component_xml, package_tcl
+    from quinnoa.platforms.parts import part_named
+
+    if family not in FAMILIES:
+        return {}
+    known = device is not None and part_named(device).family in FAMILIES
+    part = {"part": part_named(device).name} if known else {}
+    return {"component.xml": component_xml(top, name=name, family=family).encode(),
+            "package_ip.tcl": package_tcl(top, name=name, family=family, **part).encode()}
 
 
 def _contents(network, plan, family) -> bytes:
@@ -218,7 +232,7 @@ def _install(folder: Path, files: dict[str, bytes], settings: dict[str, Any]) ->
         if old.is_file() and old.read_bytes() != files["fold.toml"]:
             os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
         for stale in ("build.json", "report.html", "simulation.json", "outputs.npy",
-                      "weights.npz"):
+                      "weights.npz", "component.xml", "package_ip.tcl"):
             (folder / stale).unlink(missing_ok=True)
         for name in sorted(files, key=lambda name: name == "build.json"):
             os.replace(staging / name, folder / name)

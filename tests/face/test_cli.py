@@ -118,7 +118,7 @@ def test_check_shows_what_each_node_becomes(capsys):
 def test_compile_makes_what_the_guide_lists(compiled, capsys):
     made = {path.name for path in compiled.iterdir()}
     assert made == {"tfc_w1a1.v", "fold.toml", "report.html", "report.json", "model.onnx",
-                    "build.json"}
+                    "build.json", "component.xml", "package_ip.tcl"}
     assert re.search(r"^module tfc_w1a1\(", (compiled / "tfc_w1a1.v").read_text(), re.MULTILINE)
 
 
