@@ -168,7 +168,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
+    np.savez_compressed(stream, **dict[str, Any](arrays))
     return stream.getvalue()
 
 

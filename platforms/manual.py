@@ -38,8 +38,8 @@ def readme(metadata: Metadata, *, samples: bool) -> str:
         + "    y = accelerator.run(x)              # as the ONNX file takes and gives\n"
         + "    batch = accelerator.submit(x)       # returns at once; several may be under way\n"
         + "    y = batch.wait()\n    print(accelerator.throughput(10000))\n```\n\n"
-        + "`driver/` needs Python 3.8 and numpy alone. Bare metal: `driver/c/quinnoa.h` and "
-        "`accelerator.h`.",
+        + "`driver/` needs Python 3.8 and numpy alone."
+        + ("" if uart else " Bare metal: `driver/c/quinnoa.h` and `accelerator.h`."),
     ]
     if not uart:
         sections.append(

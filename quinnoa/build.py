@@ -133,7 +133,7 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
 
     family, writable = FAMILIES[board.family], settings["writable"]
     core, planned = build(network, family=family, writable=writable)
-    formats = frame_formats(network, planned, board.word_bits)
+    formats = frame_formats(planned, board.word_bits)
     verilog = (folder / f"{network.name}.v").read_text()
     ids = {"network_id": network_id(verilog, *formats),
            "shape_id": shape_id(network, family) if writable else 0}

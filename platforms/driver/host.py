@@ -16,7 +16,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
 import numpy as np
 
@@ -191,11 +191,10 @@ class _Nodes:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         if self._together:
             return self._run(x)
-        each: List[Optional[np.ndarray]] = [self._run(frame)
-                                            for frame in x.reshape([-1, *self._frame])]
+        each = [self._run(frame) for frame in x.reshape([-1, *self._frame])]
         if not each:
             raise DriverError("this network takes no batch of 0 frames")
         return np.concatenate(each) if each[0].ndim else np.stack(each)
 
     def _run(self, x: np.ndarray) -> np.ndarray:
-        return self._session.run(None, {self._name: np.ascontiguousarray(x)})[0]
+        return np.asarray(self._session.run(None, {self._name: np.ascontiguousarray(x)})[0])

@@ -80,6 +80,8 @@ class MemoryTransport(Transport):
         self.registers, self.sleep, self.clock = registers, sleep, clock
         self.queue: Deque[_Batch] = deque()
         self.buffer: Optional[Buffer] = None
+        # Since the counters were last known with nothing under way.
+        self._submitted = self._frames = self._batches_base = self._frames_base = 0
         self.identity = self._identify().checked()
         # Batches that another left behind would write into memory that is no longer its own.
         if not self._read(at.STATUS) & at.IDLE:

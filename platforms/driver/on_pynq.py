@@ -13,7 +13,7 @@ __all__ = ["PynqBuffers", "is_pynq"]
 def is_pynq() -> bool:
     """Tell whether this is a PYNQ image: its module is there, and finds its device."""
     try:
-        import pynq
+        import pynq  # type: ignore[import-not-found]
         return pynq.Device.active_device is not None
     except Exception:                    # whatever it lacks, it cannot be used
         return False

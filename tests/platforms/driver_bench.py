@@ -178,29 +178,29 @@ def _loads(opened, machine, task):
 
 @cocotb.test()
 async def batches(dut):
-    """Batches of all sizes, several under way."""
+    """Run batches of all sizes, several under way."""
     await run(dut, _batches)
 
 
 @cocotb.test()
 async def thousand(dut):
-    """A thousand frames."""
+    """Run a thousand frames."""
     await run(dut, _thousand)
 
 
 @cocotb.test()
 async def aborts(dut):
-    """Aborts in the middle of frames."""
+    """Abort in the middle of frames."""
     await run(dut, _aborts)
 
 
 @cocotb.test()
 async def refusals(dut):
-    """Another network's folder; a wait that is too short."""
+    """Refuse another network; tell of a wait that is too short."""
     await run(dut, _refusals)
 
 
 @cocotb.test()
 async def loads(dut):
-    """Weights written at run time."""
+    """Write weights at run time."""
     await run(dut, _loads)
