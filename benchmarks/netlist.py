@@ -6,19 +6,11 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
-from pyosys import libyosys
-
+from quinnoa.synthesis import RECIPES, SITES, Cells, run_yosys
 from quinnoa.verilog import to_rtlil
 
 __all__ = ["Netlist", "synthesize"]
 
-# LUT sites a cell takes; a LUT6_2 is one, and a RAM32M is the four LUTs of its slice.
-SITES = {
-    **{f"LUT{n}": 1 for n in range(1, 7)}, "LUT6_2": 1, "INV": 1,
-    "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1,
-    "RAM32X1S": 1, "RAM64X1S": 1, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1S": 2, "RAM128X1D": 4,
-    "RAM256X1S": 4, "RAM32M": 4, "RAM64M": 4,
-}
 _LUTS = {*(f"LUT{n}" for n in range(1, 7)), "LUT6_2", "INV"}
 # Within a slice, no level of their own.
 _CARRIES = {"CARRY4", "CARRY8", "MUXF7", "MUXF8"}
@@ -56,8 +48,7 @@ class Netlist:
 
     def block_rams(self):
         """Count the block RAMs of 36 kbit, those of 18 kbit as halves."""
-        kinds = self.kinds()
-        return kinds["RAMB36E1"] + kinds["RAMB18E1"] / 2
+        return Cells(self.kinds()).as_dict()["bram36"]
 
     def _inputs(self, name):
         cell = self.cells[name]
@@ -102,12 +93,8 @@ def synthesize(component, *, name="top", without=(), family="xc7"):
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "top.il"), Path(folder, "top.json")
         source.write_text(to_rtlil(component, name=name))
-        design = libyosys.Design()
         outside = " ".join(f"{name}.{submodule}" for submodule in without)
-        for command in (f"read_rtlil {source}",
-                        *([f"blackbox {outside}"] if outside else []),
-                        "proc", "flatten", "rename -hide w:*[*", "opt_clean -purge",
-                        f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {name}",
-                        f"write_json {target}"):
-            libyosys.Pass.call(design, f"tee -q {command}")
+        run_yosys(["read_rtlil top.il", *([f"blackbox {outside}"] if outside else []),
+                   "proc", "flatten", "rename -hide w:*[*", "opt_clean -purge",
+                   f"{RECIPES[family]} -top {name}", "write_json top.json"], folder=Path(folder))
         return Netlist(json.loads(target.read_text())["modules"][name])
