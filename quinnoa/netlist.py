@@ -81,8 +81,8 @@ def netlist_of(folder: Path, *, name: str, family: str,
             "seconds": round(time.perf_counter() - started, 3),
             "layers": {unit: count.as_dict() for unit, count in cells.items() if unit},
             "totals": sum(cells.values(), Cells({})).as_dict()}
-        kept = {"key": _key(folder, name, family), "figures": figures}
-        (made / "netlist.json").write_text(json.dumps(kept, indent=2) + "\n")
+        (made / "netlist.json").write_text(json.dumps(
+            {"key": _key(folder, name, family), "figures": figures}, indent=2) + "\n")
         (made / "source.v").unlink()
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
         os.replace(made, folder / FOLDER)

@@ -74,7 +74,7 @@ class Cells:
     def _sum(self, weights: Mapping[str, float]) -> float:
         return sum((weights.get(kind, 0) * count for kind, count in self.kinds.items()), 0.0)
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """Return LUT sites, FF, block RAMs of 36 kbit, URAM and DSP, as a report has them."""
         bram36 = self._sum(BLOCK_RAMS)
         return {"lut": int(self._sum(SITES)), "ff": int(self._sum(dict.fromkeys(FLIP_FLOPS, 1))),

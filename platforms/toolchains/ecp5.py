@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -21,7 +22,7 @@ from quinnoa.synthesis import synthesise
 
 from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
 
-__all__ = ["LEAST_VERSION", "TIMEOUT", "build", "find", "read_report"]
+__all__ = ["LEAST_VERSION", "TIMEOUT", "build", "find", "place_and_route", "read_report"]
 
 LEAST_VERSION = (0, 5)           # of nextpnr; its report has had the paths' cells since
 TIMEOUT = 7200.0                 # seconds for each tool
@@ -113,12 +114,10 @@ def build(plan: Plan, folder, progress: Progress = silent, *, seed: int = 1,
     cells = synthesise(f"{name}.il", top=name, family="ecp5", folder=folder,
                        outputs=[f"{name}.json"], progress=progress, timeout=timeout)
 
-    progress("packing cells")
-    options = [*_options(plan, "NEXTPNR_ECP5"), "--report", "report.json", "--freq",
-               f"{plan.clock_mhz:g}", "--timing-allow-fail", "--seed", str(seed)]
-    follow([*tools.nextpnr, *(option for option in options if option != "--quiet")],
-           "place and route (nextpnr-ecp5)", folder=folder, log=folder / f"{name}.out",
-           told=_Stages(progress), timeout=timeout)
+    report = place_and_route(
+        (option for option in _options(plan, "NEXTPNR_ECP5") if option != "--quiet"), name=name,
+        folder=folder, clock_mhz=plan.clock_mhz, progress=progress, seed=seed, timeout=timeout)
+    reached, area, end = read_report(report, plan.clock_mhz)
 
     progress("packing the bitstream")
     options = _options(plan, "ECPPACK")
@@ -131,16 +130,28 @@ def build(plan: Plan, folder, progress: Progress = silent, *, seed: int = 1,
             raise ToolError(f"ecppack ended without {product}; see {folder / 'ecppack.out'}")
         os.replace(part, folder / product)
 
-    try:
-        report = json.loads((folder / "report.json").read_text())
-        reached, area, end = read_report(report, plan.clock_mhz)
-    except (OSError, ValueError, KeyError) as error:
-        raise ToolError(f"nextpnr's report {folder / 'report.json'} cannot be read: "
-                        f"{error}") from None
     layers = {unit: Area(**count.as_dict()) for unit, count in cells.items()
               if unit in plan.layers or (unit and not plan.layers)}
     return Result(tool=tools.tool, bitstream=folder / f"{name}.bit", clock_mhz=plan.clock_mhz,
                   reached_mhz=reached, area=area, layers=layers, worst=plan.layer_of(end, "."))
+
+
+def place_and_route(options: Iterable[str], *, name: str, folder: Path, clock_mhz: float,
+                    progress: Progress = silent, seed: int = 1,
+                    timeout: float = TIMEOUT) -> dict[str, Any]:
+    """Run nextpnr in ``folder`` with ``options``; return its report, of any clock it reaches.
+
+    What it says goes to ``NAME.out``.
+    """
+    progress("packing cells")
+    follow([*_find().nextpnr, *options, "--report", "report.json", "--freq", f"{clock_mhz:g}",
+            "--timing-allow-fail", "--seed", str(seed)], "place and route (nextpnr-ecp5)",
+           folder=folder, log=folder / f"{name}.out", told=_Stages(progress), timeout=timeout)
+    try:
+        return json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ToolError(f"nextpnr's report {folder / 'report.json'} cannot be read: "
+                        f"{error}") from None
 
 
 def _options(plan: Plan, variable: str) -> list[str]:
