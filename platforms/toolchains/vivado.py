@@ -20,16 +20,31 @@ INSTALL = ("install Vivado 2020.1 or newer (the free edition has the parts of al
            "zc706, zcu102 and rfsoc4x2) and put it on the PATH, or name its folder in "
            "XILINX_VIVADO")
 
+# Where the installer puts it by default.
+USUAL = ("/tools", "/opt")
+
 # What becomes of the names that stand in a script or a path.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PART = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
+def _path() -> str | None:
+    """Return the program: as variables name it, on the PATH, or the newest in the usual folders."""
+    if "VIVADO" in os.environ:
+        return os.environ["VIVADO"]
+    # settings64.sh sets the one and may be named by the other, as Amaranth's scripts have it.
+    if "XILINX_VIVADO" in os.environ:
+        return str(Path(os.environ["XILINX_VIVADO"], "bin", "vivado"))
+    if "AMARANTH_ENV_VIVADO" in os.environ:
+        return str(Path(os.environ["AMARANTH_ENV_VIVADO"]).parent / "bin" / "vivado")
+    installed = sorted(str(path) for root in USUAL for path in
+                       Path(root).glob("Xilinx/Vivado/20*/bin/vivado"))
+    return shutil.which("vivado") or (installed[-1] if installed else None)
+
+
 def find() -> Tool:
     """Find Vivado: ``VIVADO`` (the program), ``XILINX_VIVADO`` (its folder), or the PATH."""
-    path = os.environ.get("VIVADO") or shutil.which("vivado")
-    if path is None and "XILINX_VIVADO" in os.environ:
-        path = str(Path(os.environ["XILINX_VIVADO"], "bin", "vivado"))
+    path = _path()
     if path is None:
         raise ToolError(f"Vivado is missing; {INSTALL}")
     try:

@@ -280,7 +280,8 @@ FAKE = """#!/bin/sh
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     """Return a function that lays a program in the place of Vivado."""
-    for variable in ("VIVADO", "XILINX_VIVADO"):
+    monkeypatch.setattr(vivado, "USUAL", ())
+    for variable in ("VIVADO", "XILINX_VIVADO", "AMARANTH_ENV_VIVADO"):
         monkeypatch.delenv(variable, raising=False)
 
     def lay(*, version="Vivado v2022.1 (64-bit)", action="true"):
@@ -313,6 +314,21 @@ def test_vivado_is_found_by_its_variables_and_says_its_version(fake, monkeypatch
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("XILINX_VIVADO", str(path.parent.parent))
     assert vivado.find().path == path
+    monkeypatch.delenv("XILINX_VIVADO")
+    monkeypatch.setenv("AMARANTH_ENV_VIVADO", str(path.parent.parent / "settings64.sh"))
+    assert vivado.find().path == path
+
+
+def test_the_newest_vivado_of_the_usual_folders_is_taken(fake, tmp_path, monkeypatch):
+    path = fake()
+    monkeypatch.delenv("VIVADO")
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(vivado, "USUAL", (str(tmp_path),))
+    for year in ("2019.2", "2022.1"):
+        installed = tmp_path / "Xilinx" / "Vivado" / year / "bin" / "vivado"
+        installed.parent.mkdir(parents=True)
+        shutil.copy(path, installed)
+    assert vivado.find().path == installed
 
 
 def test_a_missing_or_old_vivado_is_told_with_what_to_install(fake, monkeypatch):
