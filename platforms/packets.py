@@ -3,7 +3,7 @@
 
 from enum import IntEnum
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, EnableInserter, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
@@ -84,6 +84,45 @@ class CobsDecoder(wiring.Component):
         return m
 
 
+class PacketCRC(wiring.Component):
+    """CRC-32 of a packet's bytes, a bit a cycle: bytes of a line come no faster.
+
+    Members
+    -------
+    start : In(1)
+        Begin a packet, whatever is under way.
+    valid, byte : In
+        A byte of it; not while ``busy``.
+    busy : Out(1)
+        High for 8 cycles after a byte.
+    crc : Out(32)
+        Of all bytes, while not ``busy``.
+    whole : Out(1)
+        They end with the CRC of those before.
+    """
+
+    def __init__(self):
+        super().__init__({"start": In(1), "valid": In(1), "byte": In(8), "busy": Out(1),
+                          "crc": Out(32), "whole": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        crc = CRC32_ISO_HDLC(data_width=1).create()
+        # By enable and reset of the registers: its own `valid` and `start` take two LUTs a bit.
+        m.submodules.crc = ResetInserter(self.start)(EnableInserter(self.busy)(crc))
+        bits, left = Signal(8, reset_less=True), Signal(8)
+        m.d.sync += [bits.eq(bits >> 1), left.eq(left >> 1)]
+        with m.If(self.valid):
+            m.d.sync += [bits.eq(self.byte), left.eq(-1)]
+        with m.If(self.start):
+            m.d.sync += left.eq(0)
+        m.d.comb += [
+            self.busy.eq(left[0]), crc.valid.eq(1), crc.data.eq(bits[0]),
+            self.crc.eq(crc.crc), self.whole.eq(crc.match_detected),
+        ]
+        return m
+
+
 class PacketReceiver(wiring.Component):
     """Packet receiver: keeps the words of a packet's payload until it is known to be undamaged.
 
@@ -98,7 +137,7 @@ class PacketReceiver(wiring.Component):
     Members
     -------
     valid, byte, error : In
-        From the line.
+        From the line; 10 cycles from one to the next, at least.
     arrived : Out(1)
         High for the one cycle in which an undamaged packet has come. ``header`` and ``fits`` stay
         for the time of a byte of the line.
@@ -138,7 +177,7 @@ class PacketReceiver(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.cobs = cobs = CobsDecoder()
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
+        m.submodules.crc = crc = PacketCRC()
         m.submodules.words = words = memory.Memory(shape=32, depth=self.depth, init=[],
                                                    attrs={"ram_style": "block"})
         w_port, r_port = words.write_port(), words.read_port()
@@ -154,7 +193,7 @@ class PacketReceiver(wiring.Component):
             self.header.eq(header),
             whole_word.eq(cobs.valid & (lane == 3)),
             first.eq(cobs.valid & in_header & (n == 0) & (lane == 0)),
-            crc.valid.eq(cobs.valid), crc.data.eq(cobs.byte), crc.start.eq(cobs.end),
+            crc.valid.eq(cobs.valid), crc.byte.eq(cobs.byte), crc.start.eq(cobs.end),
         ]
         with m.If(cobs.valid):
             m.d.sync += [word.eq(Cat(word[8:], cobs.byte)), lane.eq(lane + 1)]
@@ -185,7 +224,7 @@ class PacketReceiver(wiring.Component):
         m.d.sync += self.arrived.eq(0)
         with m.If(cobs.end):
             m.d.sync += [
-                self.arrived.eq(cobs.whole & crc.match_detected & (lane == 0) & some),
+                self.arrived.eq(cobs.whole & crc.whole & (lane == 0) & some),
                 lane.eq(0), n.eq(0), in_header.eq(1), some.eq(0),
             ]
 
@@ -210,8 +249,8 @@ class PacketReceiver(wiring.Component):
 class PacketSender(wiring.Component):
     """Packet sender: collects the bytes of a packet, adds the CRC, and sends it framed by COBS.
 
-    The memory holds the packet as it goes out: a zero is not written, its place is that of the
-    code of the next block, known when that one ends.
+    The memory holds a packet as it goes out: a zero is not written, its place is that of the code
+    of the next block, known when that one ends. While one packet goes out, the next is collected.
 
     Members
     -------
@@ -220,9 +259,9 @@ class PacketSender(wiring.Component):
     close : In(1)
         The packet is complete. Not together with ``push``.
     drop : In(1)
-        Forget the bytes pushed so far, above all else.
+        Forget the bytes pushed since ``close``; heard at any time.
     ready : Out(1)
-        All these are heard.
+        ``push`` and ``close`` are heard.
     o : Out(stream), 8
         Bytes for the line.
     """
@@ -235,47 +274,70 @@ class PacketSender(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
-        m.submodules.bytes = mem = memory.Memory(shape=8, depth=256, init=[])
-        w_port, r_port = mem.write_port(), mem.read_port()
+        m.submodules.bytes = mem = memory.Memory(shape=8, depth=512, init=[])
+        end, idle, go = Signal(8, init=1), Signal(), Signal()
+        # One packet is written in one half of the memory, the one before is read from the other.
+        half = Signal()
+        with m.If(go):
+            m.d.sync += half.eq(~half)
+        self._collect(m, mem.write_port(), half, end, idle, go)
+        self._send(m, mem.read_port(), half, end, idle, go)
+        return m
 
+    def _collect(self, m, port, half, end, idle, go):
+        """Write a packet, with its CRC, as it goes out; ``go`` once it may."""
+        m.submodules.crc = crc = PacketCRC()
         # The next byte belongs at `end`, the code of its block at `code`.
-        code, end, block = Signal(8), Signal(8, init=1), Signal(8)
-        m.d.comb += block.eq(end - code)
-
-        def append(byte):
-            zero = byte == 0
-            m.d.comb += [w_port.en.eq(1), w_port.addr.eq(Mux(zero, code, end)),
-                         w_port.data.eq(Mux(zero, block, byte))]
+        code, byte, lane = Signal(8), Signal(8), Signal(2)
+        append, ends_block = Signal(), Signal()
+        m.d.comb += [
+            crc.byte.eq(self.byte), byte.eq(self.byte),
+            ends_block.eq(~append | (byte == 0)),
+            port.addr.eq(Cat(Mux(ends_block, code, end), half)),
+            port.data.eq(Mux(ends_block, end - code, byte)),
+        ]
+        with m.If(append):
+            m.d.comb += port.en.eq(1)
             m.d.sync += end.eq(end + 1)
-            with m.If(zero):
+            with m.If(ends_block):
                 m.d.sync += code.eq(end)
 
-        def restart():
-            m.d.comb += crc.start.eq(1)
-            m.d.sync += [code.eq(0), end.eq(1)]
-
-        lane, at = Signal(2), Signal(8)
-        m.d.comb += [crc.data.eq(self.byte), r_port.addr.eq(at)]
+        restart = Signal()
         with m.FSM():
             with m.State("FILL"):
-                m.d.comb += self.ready.eq(1)
-                with m.If(self.drop):
-                    restart()
-                with m.Elif(self.push):
-                    m.d.comb += crc.valid.eq(1)
-                    append(self.byte)
-                with m.Elif(self.close):
+                m.d.comb += [self.ready.eq(~crc.busy), append.eq(self.push & ~crc.busy),
+                             crc.valid.eq(append), restart.eq(self.drop)]
+                with m.If(self.close & ~crc.busy & ~self.drop):
                     m.next = "CRC"
             with m.State("CRC"):
-                append(crc.crc.word_select(lane, 8))
+                m.d.comb += [byte.eq(crc.crc.word_select(lane, 8)), append.eq(1)]
                 m.d.sync += lane.eq(lane + 1)
                 with m.If(lane == 3):
                     m.next = "CLOSE"
             with m.State("CLOSE"):
-                m.d.comb += [w_port.en.eq(1), w_port.addr.eq(code), w_port.data.eq(block)]
-                m.next = "OPEN"
-            # A delimiter on either side: what noise put before the packet stays apart from it.
+                m.d.comb += port.en.eq(1)
+                m.next = "WAIT"
+            with m.State("WAIT"):
+                m.d.comb += [go.eq(idle), restart.eq(idle)]
+                with m.If(idle):
+                    m.next = "FILL"
+        m.d.comb += crc.start.eq(restart)
+        with m.If(restart):
+            m.d.sync += [code.eq(0), end.eq(1)]
+
+    def _send(self, m, port, half, end, idle, go):
+        """Send what was written, with a delimiter on either side.
+
+        So what noise puts before a packet stays apart from it.
+        """
+        at, last = Signal(8), Signal(8, reset_less=True)
+        m.d.comb += port.addr.eq(Cat(at, ~half))
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += idle.eq(1)
+                m.d.sync += [at.eq(0), last.eq(end - 1)]
+                with m.If(go):
+                    m.next = "OPEN"
             with m.State("OPEN"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
@@ -283,16 +345,13 @@ class PacketSender(wiring.Component):
             with m.State("FETCH"):
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(r_port.data)]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(port.data)]
                 with m.If(self.o.ready):
                     m.d.sync += at.eq(at + 1)
                     m.next = "FETCH"
-                    with m.If(at + 1 == end):
-                        m.next = "END"
-            with m.State("END"):
+                    with m.If(at == last):
+                        m.next = "CLOSE"
+            with m.State("CLOSE"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    restart()
-                    m.d.sync += at.eq(0)
-                    m.next = "FILL"
-        return m
+                    m.next = "IDLE"

@@ -23,8 +23,8 @@ class ResendBuffer(wiring.Component):
     -------
     i : In(stream), 32
     some : Out(1)
-        There is a word at ``position``, in ``word``; low for two cycles at least after ``take``,
-        ``jump`` and ``clear``.
+        There is a word at ``position``, in ``word``; low for a cycle at least after ``take``,
+        ``acknowledge`` and ``clear``.
     position, word : Out(32)
     take : In(1)
         Go to the next position.
@@ -35,7 +35,7 @@ class ResendBuffer(wiring.Component):
     rewind : In(1)
         With ``acknowledge``: the words from ``wanted`` on are to go out again.
     jump : Out(1)
-        ``position`` is changed in this cycle by other than ``take``.
+        The next ``position`` need not be this one or the one after.
     clear : In(1)
         Drop all words; the next one has number 0.
     """
@@ -59,12 +59,12 @@ class ResendBuffer(wiring.Component):
                                                    attrs={"ram_style": "block"})
         w_port, r_port = words.write_port(), words.read_port()
 
-        # kept <= position <= made <= kept + depth
+        # position = kept + ahead, ahead <= held = made - kept <= depth
         count = len(w_port.addr) + 1
         made, kept = Signal(count), Signal(32)
         held, ahead = Signal(count), Signal(count)
         m.d.comb += [
-            held.eq(made - kept), ahead.eq(self.position - kept),
+            held.eq(made - kept), self.position.eq(kept + ahead),
             self.i.ready.eq((held != self.depth) & ~self.clear),
             w_port.en.eq(self.i.valid & self.i.ready),
             w_port.addr.eq(made), w_port.data.eq(self.i.payload),
@@ -73,26 +73,26 @@ class ResendBuffer(wiring.Component):
         with m.If(w_port.en):
             m.d.sync += made.eq(made + 1)
 
-        # The word at `position` is in the port's register two cycles after that has changed.
+        # The word at `position` is in the port's register a cycle after that has changed.
         moved = Signal()
-        m.d.sync += [moved.eq(self.take | self.jump | self.clear),
-                     self.some.eq((made != self.position[:count]) & ~moved & ~self.take
-                                  & ~self.jump & ~self.clear)]
+        m.d.comb += moved.eq(self.take | self.acknowledge | self.clear)
+        m.d.sync += self.some.eq((ahead != held) & ~moved)
         with m.If(self.take):
-            m.d.sync += self.position.eq(self.position + 1)
+            m.d.sync += ahead.eq(ahead + 1)
 
         # received = wanted - kept: how many of the words kept are not needed any more
-        received, known = Signal(32), Signal()
+        received, known, passed = Signal(32), Signal(), Signal()
         m.d.sync += received.eq(self.wanted - kept)
         m.d.comb += [
             known.eq((received[count:] == 0) & (received[:count] <= held)),
-            self.jump.eq(self.acknowledge & known & (self.rewind | (ahead < received[:count]))),
+            passed.eq(ahead <= received[:count]),
+            self.jump.eq(self.acknowledge & known & (self.rewind | passed)),
         ]
         with m.If(self.acknowledge & known):
-            m.d.sync += kept.eq(self.wanted)
+            m.d.sync += [kept.eq(self.wanted), ahead.eq(ahead + self.take - received[:count])]
         with m.If(self.jump):
-            m.d.sync += self.position.eq(self.wanted)
+            m.d.sync += ahead.eq(0)
 
         with m.If(self.clear):
-            m.d.sync += [made.eq(0), kept.eq(0), self.position.eq(0)]
+            m.d.sync += [made.eq(0), kept.eq(0), ahead.eq(0)]
         return m

@@ -50,7 +50,7 @@ class UARTShell(wiring.Component):
         The line to the host.
     """
 
-    def __init__(self, core, *, i_format, o_format, network_id, shape_id, clock_hz, baud,
+    def __init__(self, core, i_format, o_format, *, network_id, shape_id=0, clock_hz, baud,
                  i_depth=1024, o_depth=512):
         for name, format in (("i_format", i_format), ("o_format", o_format)):
             if format.word_bits != 32:
@@ -199,25 +199,29 @@ class UARTShell(wiring.Component):
                         m.d.sync += asked.eq(0)
                     m.next = "WORD"
             with m.State("WORD"):
-                m.d.sync += [word.eq(results.word), n.eq(n + 1)]
-                with m.Switch(n):
-                    for k, value in enumerate(told):
-                        with m.Case(k):
-                            with m.If(identity | (k < HEADER_WORDS)):
-                                m.d.sync += word.eq(value)
-                with m.If(identity & (n == 0)):
-                    m.d.sync += word[:8].eq(Answer.IDENTITY)
-                m.d.comb += results.take.eq(more & ~identity & (n >= HEADER_WORDS))
-                m.next = "BYTES"
-                with m.If(~more):
+                with m.If(more):
+                    m.d.sync += [word.eq(results.word), n.eq(n + 1)]
+                    with m.Switch(n):
+                        for k, value in enumerate(told):
+                            with m.Case(k):
+                                with m.If(identity | (k < HEADER_WORDS)):
+                                    m.d.sync += word.eq(value)
+                    with m.If(identity & (n == 0)):
+                        m.d.sync += word[:8].eq(Answer.IDENTITY)
+                    m.d.comb += results.take.eq(~identity & (n >= HEADER_WORDS))
+                    m.next = "BYTES"
+                with m.Else():
                     m.d.comb += sender.close.eq(1)
-                with m.If(~more | reset):
+                    with m.If(sender.ready):
+                        m.next = "IDLE"
+                with m.If(reset):
                     m.next = "IDLE"
             with m.State("BYTES"):
                 m.d.comb += sender.push.eq(1)
-                m.d.sync += [word.eq(word >> 8), lane.eq(lane + 1)]
-                with m.If(lane == 3):
-                    m.next = "WORD"
+                with m.If(sender.ready):
+                    m.d.sync += [word.eq(word >> 8), lane.eq(lane + 1)]
+                    with m.If(lane == 3):
+                        m.next = "WORD"
                 with m.If(reset):
                     m.next = "IDLE"
 

@@ -70,6 +70,7 @@ class UARTTransport(Transport):
             raise DriverError("a batch must be uint8 of 1 to %d frames of %d bytes: it is %s %s" % (
                 self.capacity, size, frames.dtype, frames.shape))
         with self._changed:
+            self._check()
             self._until(lambda: len(self._link.batches) < BATCHES, timeout)
             batch = self._link.submit(len(frames), frames.tobytes())
         self._wake()
