@@ -4,12 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from quinnoa.graph.build import build
 from quinnoa.graph.host import host_arrays
 from quinnoa.graph.lower import load
+from quinnoa.graph.units import plan
 from quinnoa.platforms.boards import board_named
 from quinnoa.platforms.deploy import frame_formats, write_deploy
 from quinnoa.platforms.driver.formats import FrameFormat
+from quinnoa.rtl.families import GENERIC
 from tests.models import inputs, mlp
 from tests.platforms.shell_model import ShellModel
 from tests.platforms.test_bitfile import LATTICE, xilinx
@@ -24,7 +25,7 @@ WIDTHS = (12, 8, 5)
 def small(seed=0, bits=2):
     """Return a small MLP as a network, the plan of it, and images."""
     network = load(mlp(WIDTHS, w_bits=2, a_bits=bits, i_bits=bits, seed=seed)).renamed("small")
-    return network, build(network)[1], inputs(WIDTHS, 50, i_bits=bits, seed=seed)
+    return network, plan(network, GENERIC), inputs(WIDTHS, 50, i_bits=bits, seed=seed)
 
 
 def bitstream(folder, board):
@@ -36,20 +37,20 @@ def bitstream(folder, board):
 
 def deploy(folder, board="pynq-z2", *, seed=0, bits=2, **options):
     """Deploy the small network; return what it is and its metadata."""
-    network, plan, images = small(seed, bits)
+    network, planned, images = small(seed, bits)
     board = board_named(board)
     path = bitstream(folder, board)
     outputs = network.run(images)
     given = {"host": host_arrays(network), "network_id": NETWORK_ID, "bound_cycles": 7,
              "images": images, "labels": outputs.argmax(axis=1), **options}
-    return network, write_deploy(folder / "deploy", network=network, plan=plan, board=board,
+    return network, write_deploy(folder / "deploy", network=network, plan=planned, board=board,
                                  bitstream=path, **given)
 
 
-def shell_of(network, plan, word_bits=64, **options):
+def shell_of(network, planned, word_bits=64, **options):
     """Return a model of the shell that computes what a network does."""
     formats = [FrameFormat.from_dict({**form.as_dict(), "dims": stream.dims}) for form, stream in
-               zip(frame_formats(plan, word_bits), (network.i, network.layers[-1].o),
+               zip(frame_formats(planned, word_bits), (network.i, network.layers[-1].o),
                    strict=True)]
 
     def compute(data):

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from quinnoa.errors import QuinnoaError
-from quinnoa.graph.build import build
 from quinnoa.graph.host import host_arrays
 from quinnoa.graph.lower import load
+from quinnoa.graph.units import plan
 from quinnoa.platforms import deploy as deploying
 from quinnoa.platforms.boards import board_named
 from quinnoa.platforms.deploy import write_deploy
 from quinnoa.platforms.driver.formats import FrameFormat
+from quinnoa.rtl.families import GENERIC
 from tests.platforms.deployed import NETWORK_ID, bitstream, deploy, frames, small
 
 DRIVER = Path(deploying.__file__).parent / "driver"
@@ -112,7 +113,7 @@ def test_deploys_what_a_network_of_images_needs(tmp_path):
     network = load(examples / "images" / "cnv_w1a1.onnx")
     images = np.load(examples / "images" / "images.npy")[:4]
     board = board_named("ultra96-v2")
-    write_deploy(tmp_path / "deploy", network=network, plan=build(network)[1], board=board,
+    write_deploy(tmp_path / "deploy", network=network, plan=plan(network, GENERIC), board=board,
                  bitstream=bitstream(tmp_path, board), host=host_arrays(network), network_id=1,
                  bound_cycles=1, images=images)
     metadata = json.loads((tmp_path / "deploy" / "accelerator.json").read_text())
@@ -185,22 +186,23 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path):
     (slice(0), r"^made\.bit is no bitstream: it has 0 bytes and begins with nothing$"),
 ])
 def test_a_bitstream_that_is_not_whole_stops_it(tmp_path, keep, message):
-    network, plan, _ = small()
+    network, planned, _ = small()
     board = board_named("pynq-z2")
     path = bitstream(tmp_path, board)
     path.write_bytes(path.read_bytes()[keep])
     with pytest.raises(QuinnoaError, match=message):
-        write_deploy(tmp_path / "deploy", network=network, plan=plan, board=board, bitstream=path,
-                     host=host_arrays(network), network_id=NETWORK_ID, bound_cycles=7)
+        write_deploy(tmp_path / "deploy", network=network, plan=planned, board=board,
+                     bitstream=path, host=host_arrays(network), network_id=NETWORK_ID,
+                     bound_cycles=7)
     assert not (tmp_path / "deploy").exists()
 
 
 def test_a_bitstream_for_another_part_stops_it(tmp_path):
-    network, plan, _ = small()
+    network, planned, _ = small()
     path = bitstream(tmp_path, board_named("zedboard"))
     with pytest.raises(QuinnoaError, match="^made.bit is for xc7z020clg484-1, not for "
                                            "xc7z020clg400-1$"):
-        write_deploy(tmp_path / "deploy", network=network, plan=plan,
+        write_deploy(tmp_path / "deploy", network=network, plan=planned,
                      board=board_named("pynq-z2"), bitstream=path, host=host_arrays(network),
                      network_id=NETWORK_ID, bound_cycles=7)
 
