@@ -9,7 +9,7 @@ from quinnoa.rtl.bank import Comparators
 from quinnoa.rtl.table import Table
 
 from .amounts import Parts
-from .control import bits_of, chunked, outlet
+from .control import bits_of, chain, chunked, outlet
 from .facts import bits_of_shape
 from .memories import block, rom_luts
 
@@ -26,12 +26,20 @@ def threshold(unit: Any, family: str) -> Parts:
     return parts
 
 
-def bank(parts: Parts, made: Any, family: str) -> None:
-    """Add a bank, without what tells it the group."""
+def bank(parts: Parts, made: Any, family: str, *, before: int = 0) -> None:
+    """Add a bank, without what tells it the group; with the registers that stand ``before`` it.
+
+    Those are in a row with its own.
+    """
     if isinstance(made, Comparators):
-        _comparators(parts, made, family)
+        _comparators(parts, made, family, before)
     else:
-        _search(parts, made, family)
+        _search(parts, made, family, before)
+
+
+def _only_signs(a_shape: Shape, values: Any) -> bool:
+    """Tell whether a comparison takes no more than the sign."""
+    return bool(a_shape.signed and (values == 0).all())
 
 
 def _table(parts: Parts, table: Table, family: str) -> None:
@@ -48,16 +56,20 @@ def _table(parts: Parts, table: Table, family: str) -> None:
               table.width)
 
 
-def _comparators(parts: Parts, made: Any, family: str) -> None:
+def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
     table, a_bits, y_bits = made._table, made._a_shape.width, made._y_shape.width
     _table(parts, table, family)
-    parts.ff += made.lanes * a_bits * table.latency
     for base, crossed in made._parts:
+        signs = all(_only_signs(made._a_shape, values) for (values, _, _), _ in crossed)
+        chain(parts, 1 if signs else a_bits, before + table.latency)
         if (base != base[0]).any():
             parts.ff += int(max(base) ^ min(base)).bit_length()
         for (values, shape, _), fall in crossed:
             varied = (values != values[0]).any()
-            _compare(parts, shape.width, varied)
+            if _only_signs(made._a_shape, values):
+                parts.ff += 1
+            else:
+                _compare(parts, shape.width, varied)
             if fall.any() and not fall.all():
                 parts.add("falls", 1)
         groups = [min(6, len(crossed) - k) for k in range(0, len(crossed), 6)]
@@ -72,30 +84,49 @@ def _comparators(parts: Parts, made: Any, family: str) -> None:
             parts.add("base", y_bits)
 
 
-def _compare(parts: Parts, bits: int, varied: bool) -> None:
-    """Add a comparison and its register: two bits a LUT, with constants three or so.
+def _number(place: Any) -> int:
+    """Return a bit of a table that is the same in all rows; 0 for one that is not."""
+    return 0 if isinstance(place, int) else int(place.value)
 
-    Constants of more than a dozen bits are compared by a carry chain, too.
+
+def _compare(parts: Parts, bits: int, varied: bool) -> None:
+    """Add a comparison and its register.
+
+    Two numbers are compared by a carry chain, two places of both a LUT or two; a few bits of them,
+    and constants up to a dozen, in LUTs alone.
     """
     if varied:
-        parts.add("compare", ceil(bits / 2), 1)
+        parts.add("compare", max(bits / 3, 0.9 * bits - 2.5), 1)
     else:
         parts.add("compare_fixed", bits / 4 if bits <= 12 else 0.4 * bits, 1)
 
 
-def _search(parts: Parts, made: Any, family: str) -> None:
+def _search(parts: Parts, made: Any, family: str, before: int) -> None:
     a_bits, y_bits, lanes = made._a_shape.width, made._y_shape.width, made.lanes
     group = bits_of(made.groups) if len(made.steps.values) > lanes else 0
+    at, whole, sign = before, [], []
     for level, tables in enumerate(made._tables):
         wait = made._read_latency(level)
         for table, _ in tables:
             _table(parts, table, family)
             shape: Shape = table._shapes[0]
-            _compare(parts, shape.width, bool(table.width))
+            signs = not table.width and made._a_shape.signed and not any(
+                _number(place) for place in table._places[0])
+            if signs:
+                parts.ff += 1
+            else:
+                _compare(parts, shape.width, bool(table.width))
         last = level == len(made._tables) - 1
-        parts.ff += lanes * (a_bits * (wait + (not last)) + level * (wait + 1))
+        at += wait
+        sign.append(at)
+        if not signs:
+            whole.append(at)
+        at += 1
+        parts.ff += lanes * level * (wait + 1)
         if not last:
             parts.ff += group * (wait + 1)
+    chain(parts, lanes * (a_bits - 1), *whole)
+    chain(parts, lanes, *sign)
     if not made._plain:
         _table(parts, made._ends, family)
         parts.add("base", lanes * y_bits, lanes * y_bits)

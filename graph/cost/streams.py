@@ -59,35 +59,39 @@ def width(unit: Any, family: str) -> Parts:
     interval = _interval([step.gives for step in unit._steps])
     outlet(parts, unit.o_lanes * bits, 2, family, interval)
 
-    # Which step is next, and what it does.
+    # Which step is next, and what it does; each kind of step may be but one step.
     state, kind = bits_of(len(steps)), bits_of(len(kinds))
-    parts.add("control", 6, 5)
     one_in = all(step.offset is not None for step in steps)
     one_out = all(step.gives for step in steps)
+    parts.add("control", 6, 3 + (not one_in) + (not one_out))
+    own = len(kinds) == len(steps)
     parts.add("steps", (len(steps) > 1) * (state + kind + 2) * max(1.0, len(steps) / 12),
-              state + 2 * kind + (not one_in) + (not one_out))
+              state + kind * (1 if own else 2))
     if rest:
         counter(parts, times)
-    # What came in, and of every cell what it takes in one step or another.
+    # What came in, and of every cell what it takes in one step or another, and when it does.
     parts.ff += unit.i_lanes * bits
     size = max(unit.o_lanes, *((step.offset or 0) + unit.i_lanes for step in kinds))
-    ways = [len(_sources(unit, kinds, u, size)) for u in range(size)]
-    parts.add("cells", bits * sum(max(0, (n - 1 + 1) // 2) for n in ways), bits * size)
+    moves = [_moves(unit, kinds, u, size) for u in range(size)]
+    ways = [len(set(move) - {"stay"}) for move in moves]
+    parts.add("cells", bits * sum(ceil((n - 1) / 3) for n in ways), bits * size)
+    enables = {tuple(way == "stay" for way in move) for move in moves}
+    parts.add("enables", len(enables) * ceil(max(kind, 1) / 5))
     return parts
 
 
-def _sources(unit: Any, kinds: list[Any], u: int, size: int) -> set[Any]:
-    """Return what cell ``u`` takes: an element of the beat, another cell, 0."""
-    sources: set[Any] = set()
+def _moves(unit: Any, kinds: list[Any], u: int, size: int) -> list[Any]:
+    """Return what cell ``u`` takes in each kind of step: of the beat, of another cell, 0."""
+    sources: list[Any] = []
     for step in kinds:
         if step.end <= u < unit.o_lanes:
-            sources.add(None)
+            sources.append("zero")
         elif step.offset is not None and step.offset <= u < step.offset + unit.i_lanes:
-            sources.add(u - step.offset)
+            sources.append(u - step.offset)
         elif step.shift and u + unit.o_lanes < size:
-            sources.add(("cell", u + unit.o_lanes))
+            sources.append(("cell", u + unit.o_lanes))
         else:
-            sources.add(("cell", u))
+            sources.append("stay")
     return sources
 
 

@@ -28,22 +28,23 @@ def add(unit: Any, family: str) -> Parts:
     level = [term.range for term in unit._terms]
     if unit._offset:
         level.append((unit._offset, unit._offset))
-    for _ in range(unit._levels):
+    for depth in range(unit._levels):
         following = []
+        ends = depth == unit._levels - 1 and unit.thresholds is not None
         for k in range(0, len(level), 2):
             low = sum(each[0] for each in level[k:k + 2])
             high = sum(each[1] for each in level[k:k + 2])
             bits = max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + (low < 0)
             if len(level[k:k + 2]) > 1:
                 parts.add("sum", unit.lanes * bits)
-            parts.ff += unit.lanes * bits
+            parts.ff += unit.lanes * bits * (not ends)
             following.append((low, high))
         level = following
     if unit.thresholds is not None:
         made = unit._bank
-        bank(parts, made, family)
+        bank(parts, made, family, before=1)
         counter(parts, made.groups)
-        parts.ff += bits_of(made.groups) * unit._levels
+        chain(parts, bits_of(made.groups), unit._levels)
     return parts
 
 
@@ -58,6 +59,8 @@ def topk(unit: Any, family: str) -> Parts:
         parts.add("control", index + ceil(index / 6))
         parts.add("index", lanes * index)
     parts.ff += unit.lanes * bits + index * (unit.beats > 1)
+    # Indices compare and are kept inverted.
+    parts.add("inverse", index * (unit.k + (lanes if unit.beats > 1 else 0)))
     # Every lane compares with what it keeps, and shifts.
     lists = []
     for p in range(lanes):
@@ -116,11 +119,12 @@ def vvtu(unit: Any, family: str) -> Parts:
     # Products and sums.
     if family not in ("xc7", "xcup"):
         plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width)
-        parts.add("sum" if unit._keeps else "accumulate", lanes * width * 2, lanes * width)
+        parts.add("sum" if unit._keeps else "accumulate", lanes * width * 2,
+                  lanes * width * (not unit._keeps))
     elif unit._keeps:
         dot = tree(1, unit.x_shape, unit.w_shape, width, 1)
         parts.exact += lanes * (dot.sites + dot.srl + dot.shared_srl / unit.multiplier)
-        parts.ff += lanes * (dot.ff + dot.shared_ff / unit.multiplier + width)
+        parts.ff += lanes * (dot.ff + dot.shared_ff / unit.multiplier)
         parts.add("sum", lanes * width)
     else:
         dot = tree(1, unit.x_shape, unit.w_shape, width, 2)
@@ -139,11 +143,13 @@ def vvtu(unit: Any, family: str) -> Parts:
         at |= {unit._product_at - unit._ahead, unit._product_at + unit._deep}
         chain(parts, 1, unit._product_at)
         ram(parts, groups, lanes * width, family, deep=unit._deep)
-        if unit._deep:
-            parts.ff += lanes * width
     chain(parts, bits_of(groups), *at)
+    # The register of the sums: kept for what is written, or in front of the thresholds.
+    ahead = unit._keeps and not unit._deep
+    if unit._keeps and (unit._deep or unit.thresholds is None):
+        parts.ff += lanes * width
     if unit.thresholds is not None:
-        bank(parts, unit._bank, family)
+        bank(parts, unit._bank, family, before=int(ahead))
     return parts
 
 

@@ -30,7 +30,7 @@ from quinnoa.rtl.thresholds import Thresholds
 from quinnoa.rtl.width import WidthConverter
 from quinnoa.rtl.windows import Windows
 
-__all__ = ["BETWEEN", "KINDS", "layer_of", "sample", "shape_of", "unit_between"]
+__all__ = ["BETWEEN", "KINDS", "draw", "layer_of", "unit_between"]
 
 # Kinds that are no layers.
 BETWEEN = ("width", "fifo", "fork")
@@ -173,9 +173,25 @@ def unit_between(kind, params):
     return ForkUnit(layout, ways=params["ways"])
 
 
-def sample(kind, rng):
-    """Draw a configuration of a kind at random: its parameters."""
-    return _SAMPLES[kind](rng)
+def draw(kind, rng):
+    """Draw a configuration of a kind at random: its parameters, of a unit that is soon synthesised.
+    """
+    while _size(kind, params := _SAMPLES[kind](rng)) > 450:
+        pass
+    return params
+
+
+def _size(kind, p):
+    """Return about how many LUTs the products and comparisons take."""
+    if kind == "mvtu":
+        return p["pe"] * (p["simd"] * _bits(p["x"]) * _bits(p["w"]) + 12 * p["steps"])
+    if kind == "vvtu":
+        return p["pe"] * p["m"] * (2 * _bits(p["x"]) * _bits(p["w"]) + 10 * p["steps"])
+    return p["pe"] * p["steps"] * 10 if kind == "threshold" else 0
+
+
+def _bits(word):
+    return 1 if word == "b" else int(word[1:])
 
 
 def _pick(rng, *choices):
@@ -303,3 +319,7 @@ _SAMPLES = {"mvtu": _sample_mvtu, "vvtu": _sample_vvtu, "threshold": _sample_thr
             "topk": _sample_topk, "swu": _sample_swu, "pool": _sample_pool, "add": _sample_add,
             "concat": _sample_concat, "slice": _sample_slice, "upsample": _sample_upsample,
             "width": _sample_width, "fifo": _sample_fifo, "fork": _sample_fork}
+
+
+def sample(kind, rng):
+    return _SAMPLES[kind](rng)
