@@ -93,45 +93,61 @@ def write_deploy(folder: Path | str, *, network: Any, plan: Any, board: Any, bit
     force : bool
         Keep what else is in the folder, and write all the same.
     """
-    folder, source = Path(folder), Path(bitstream)
+    folder = Path(folder)
     previous = _check_folder(folder, force)
-    made = read_bitstream(source)
-    made.check_part(board.part)
-    formats = frame_formats(plan, board.word_bits)
-    dims = network.i.dims, network.layers[-1].o.dims
-    files: dict[str, bytes] = {f"{network.name}.bit": source.read_bytes(),
-                               "host.npz": _npz(dict(host)), "validate.py": VALIDATE.encode()}
-    if board.shell.startswith("zynq"):
-        files[f"{network.name}.bin"] = made.firmware()
+    files = _bitstreams(network.name, Path(bitstream), board)
+    files["host.npz"] = _npz(host)
     if contents is not None:
         files["weights.npz"] = contents_file(contents, shape_id, host)
+    metadata = {
+        **_described(network, plan, board, files),
+        "clock_mhz": board.clock_mhz if clock_mhz is None else clock_mhz,
+        "network_id": identity_text(network_id), "shape_id": identity_text(shape_id),
+        "bound_cycles": bound_cycles, "baud": baud, "writable": None if contents is None else {
+            **_entry(files, "weights.npz"), "words": len(contents)}}
     files.update(_samples(network, host, images, labels))
     for path in sorted(DRIVER.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             files[f"driver/{path.relative_to(DRIVER).as_posix()}"] = path.read_bytes()
-
-    def entry(name: str) -> dict[str, Any]:
-        return {"file": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
-
-    metadata: dict[str, Any] = {
-        "format": FORMAT, "name": network.name, "board": board.name, "shell": board.shell,
-        "part": board.part, "clock_mhz": board.clock_mhz if clock_mhz is None else clock_mhz,
-        "bitstream": entry(f"{network.name}.bit"), "network_id": identity_text(network_id),
-        "shape_id": identity_text(shape_id),
-        "input": {**formats[0].as_dict(), "dims": list(dims[0])},
-        "output": {**formats[1].as_dict(), "dims": list(dims[1])},
-        "bound_cycles": bound_cycles, "latency": plan.timing.latency, "top": network.top,
-        "writable": None, "host": entry("host.npz"), "baud": baud}
-    if f"{network.name}.bin" in files:
-        metadata["firmware"] = entry(f"{network.name}.bin")
-    if contents is not None:
-        metadata["writable"] = {**entry("weights.npz"), "words": len(contents)}
-    files["accelerator.h"] = c_header(metadata).encode()
-    files["README.md"] = readme(metadata, samples="images.npy" in files).encode()
+    files |= {"validate.py": VALIDATE.encode(), "accelerator.h": c_header(metadata).encode(),
+              "README.md": readme(metadata, samples="images.npy" in files).encode()}
     # What is ours, so that nothing else is ever replaced.
     metadata["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files[METADATA] = (json.dumps(metadata, indent=2) + "\n").encode()
     _install(folder, files, previous)
+    return metadata
+
+
+def _bitstreams(name: str, source: Path, board: Any) -> dict[str, bytes]:
+    """Return the bitstream, and what Linux loads, once it is seen to be whole and for the part."""
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise QuinnoaError(f"{source} cannot be read: {error.strerror}") from None
+    made = read_bitstream(source, data)
+    made.check_part(board.part)
+    files = {f"{name}.bit": data}
+    if board.shell.startswith("zynq"):
+        files[f"{name}.bin"] = made.firmware()
+    return files
+
+
+def _entry(files: Mapping[str, bytes], name: str) -> dict[str, str]:
+    return {"file": name, "sha256": hashlib.sha256(files[name]).hexdigest()}
+
+
+def _described(network: Any, plan: Any, board: Any, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the metadata that follow from the network, its plan and its board."""
+    formats = frame_formats(plan, board.word_bits)
+    dims = network.i.dims, network.layers[-1].o.dims
+    metadata: dict[str, Any] = {
+        "format": FORMAT, "name": network.name, "board": board.name, "shell": board.shell,
+        "part": board.part, "bitstream": _entry(files, f"{network.name}.bit"),
+        "host": _entry(files, "host.npz"), "top": network.top, "latency": plan.timing.latency}
+    for side, form, own in zip(("input", "output"), formats, dims, strict=True):
+        metadata[side] = {**form.as_dict(), "dims": list(own)}
+    if f"{network.name}.bin" in files:
+        metadata["firmware"] = _entry(files, f"{network.name}.bin")
     return metadata
 
 
@@ -168,7 +184,8 @@ def _npy(array: np.ndarray) -> bytes:
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     stream = io.BytesIO()
-    np.savez_compressed(stream, **dict[str, Any](arrays))
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(stream, **named)
     return stream.getvalue()
 
 

@@ -93,7 +93,7 @@ class Batch:
 class Accelerator:
     """An accelerator on a board, as the folder ``deploy`` describes it.
 
-    ``run`` takes and returns what the ONNX file takes and returns.
+    ``run`` takes and returns what the ONNX file takes and returns. It is for one thread.
 
     Parameters
     ----------
