@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """Register port: 32-bit registers behind an AXI3, AXI4 or AXI4-Lite subordinate port."""
 
+from itertools import pairwise
+
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -14,7 +16,7 @@ def WritePort(address_bits):
 
 
 def ReadPort(address_bits):
-    """Return the signature of reads: ``data`` is that of the ``address`` a cycle before."""
+    """Return the signature of reads: ``data`` is that of the ``address`` two cycles before."""
     return wiring.Signature({"address": Out(address_bits), "data": In(32)})
 
 
@@ -73,17 +75,18 @@ class RegisterPort(wiring.Component):
         length, size = side("len", Const(0, 1)), side("size", Const(full, 3))
         kind = side("burst", Const(0b01, 2))
         address, rest = Signal(bits, reset_less=True), Signal.like(length, reset_less=True)
+        told = [Signal.like(value, reset_less=True) for value in (length, size, kind)]
+        take = [address.eq(getattr(bus, f"{channel}addr")), rest.eq(length),
+                *(kept.eq(value) for kept, value in zip(told, (length, size, kind), strict=True))]
         # after(a) = (a & ~moves) | ((align(a) + bytes) & moves); of a burst that wraps,
         # moves = bytes * beats - 1, of one that does not, all, of a fixed one, none.
-        low = Signal(7, reset_less=True)
-        moves = Signal(bits, reset_less=True)
-        after = Signal(bits)
-        m.d.comb += after.eq((address | low) + 1)
-        take = [address.eq(getattr(bus, f"{channel}addr")), rest.eq(length),
-                low.eq((1 << size) - 1)]
-        wraps = Signal(bits)
-        m.d.comb += wraps.eq((length << size) | ((1 << size) - 1))
-        take.append(moves.eq(Mux(kind[1], wraps, kind[0].replicate(bits))))
+        length, size, kind = told
+        low, moves = Signal(7, reset_less=True), Signal(bits, reset_less=True)
+        wraps, after = Signal(bits), Signal(bits)
+        m.d.comb += [wraps.eq((length << size) | ((1 << size) - 1)),
+                     after.eq((address | low) + 1)]
+        m.d.sync += [low.eq((1 << size) - 1),
+                     moves.eq(Mux(kind[1], wraps, kind[0].replicate(bits)))]
         with m.If(step):
             m.d.sync += [address.eq((address & ~moves) | (after & moves)), rest.eq(rest - 1)]
         return address, rest == 0, take
@@ -151,10 +154,9 @@ class RegisterPort(wiring.Component):
                 m.d.sync += [*take, lane.eq(0)]
                 with m.If(bus.arvalid):
                     m.next = "ASK"
-            with m.State("ASK"):
-                m.next = "WAIT"
-            with m.State("WAIT"):
-                m.next = "WORD"
+            for state, after in pairwise(("ASK", "WAIT_1", "WAIT_2", "WORD")):
+                with m.State(state):
+                    m.next = after
             with m.State("WORD"):
                 m.d.sync += [data.eq(Cat(data, self.read.data)[32:]), lane.eq(lane + 1)]
                 with m.If(lane == self.lanes - 1):

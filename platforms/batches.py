@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Batches: from frames to words, and from words acknowledged back to frames and batches."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,9 @@ def batch_layout(transfer):
 class Dispatcher(wiring.Component):
     """Makes of every batch a transfer from memory, one to memory, and a count of frames.
 
-    Timing: ``4 + bits of frames`` cycles a batch, as products are added up bit by bit.
+    A batch of no frames makes no transfers.
+
+    Timing: ``6 + bits of frames`` cycles a batch, as products are added up bit by bit.
 
     Parameters
     ----------
@@ -47,20 +49,20 @@ class Dispatcher(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         batch = self.i.payload
-        outs = self.reads, self.writes, self.frames
         rest = Signal(32, reset_less=True)
 
         # words = sum of (words of a frame << b) over the bits b of frames
         transfers = ((self.reads.payload, batch.source, self.i_words),
                      (self.writes.payload, batch.target, self.o_words))
-        busy = Signal()
+        busy, is_end = Signal(), Signal()
         is_free = ~(busy | self.reads.valid | self.writes.valid | self.frames.valid)
         m.d.comb += self.i.ready.eq(is_free)
         with m.If(is_free):
             m.d.sync += [rest.eq(batch.frames), self.frames.payload.eq(batch.frames),
-                         busy.eq(self.i.valid)]
+                         busy.eq(self.i.valid), is_end.eq(0)]
         with m.Elif(busy):
-            m.d.sync += [rest.eq(rest >> 1), busy.eq(rest[1:].any())]
+            # Bits past the last 1 add nothing.
+            m.d.sync += [rest.eq(rest >> 1), is_end.eq(~rest.any()), busy.eq(~is_end)]
         for k, (transfer, address, words) in enumerate(transfers):
             shifted = Signal(32, name=f"shifted_{k}", reset_less=True)
             with m.If(is_free):
@@ -71,9 +73,12 @@ class Dispatcher(wiring.Component):
                     m.d.sync += transfer.words.eq(transfer.words + shifted)
 
         # All three are offered at once, and then the next batch is taken.
-        ends = busy & ~rest[1:].any()
-        for out in outs:
-            m.d.sync += out.valid.eq(ends | (out.valid & ~out.ready))
+        some, ends = Signal(reset_less=True), Signal()
+        with m.If(is_free):
+            m.d.sync += some.eq(batch.frames.any())
+        m.d.comb += ends.eq(busy & is_end)
+        for out, is_wanted in (self.reads, some), (self.writes, some), (self.frames, 1):
+            m.d.sync += out.valid.eq((ends & is_wanted) | (out.valid & ~out.ready))
         return m
 
 
@@ -117,21 +122,35 @@ class Progress(wiring.Component):
         surplus = Signal(shape, init=-self.words)
         gain, gain_less = Signal(shape), Signal(shape, init=-self.words)
         words = Mux(self.acknowledged.valid, self.acknowledged.words, 0)
-        some_left, counts = Signal(), Signal()
-        m.d.comb += counts.eq(some_left & (surplus >= 0))
+        counting, counts = Signal(), Signal()
+        m.d.comb += counts.eq(counting & ~surplus[-1])
         m.d.sync += [gain.eq(words), gain_less.eq(words - self.words),
                      surplus.eq(surplus + Mux(counts, gain_less, gain))]
+        with m.If(counts):
+            m.d.sync += self.frames.eq(self.frames + 1)
 
-        # The batch: frames of it that are left, whether there are any, and whether it is open.
-        left, is_open = Signal(32, reset_less=True), Signal()
-        m.d.comb += self.i.ready.eq(~is_open)
-        m.d.sync += self.done.eq(is_open & ~some_left)
-        with m.If(~is_open):
-            m.d.sync += [left.eq(self.i.payload), is_open.eq(self.i.valid),
-                         some_left.eq(self.i.valid & self.i.payload.any())]
-        with m.Elif(~some_left):
-            m.d.sync += [is_open.eq(0), self.batches.eq(self.batches + 1)]
-        with m.Elif(counts):
-            m.d.sync += [left.eq(left - 1), some_left.eq(left != 1),
-                         self.frames.eq(self.frames + 1)]
+        # The batch: frames of it that are left, 16 * high + low. That high is 0 is known a cycle
+        # late, while low is far from its end.
+        low, high = Signal(4, reset_less=True), Signal(28, reset_less=True)
+        is_low = Signal(reset_less=True)
+        m.d.sync += [is_low.eq(~high.any()), self.done.eq(0)]
+        with m.FSM():
+            with m.State("TAKE"):
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += Cat(low, high).eq(self.i.payload)
+                with m.If(self.i.valid):
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                m.d.sync += counting.eq(~(is_low & (low == 0)))
+                m.next = "COUNT"
+            with m.State("COUNT"):
+                with m.If(counts):
+                    m.d.sync += [low.eq(low - 1), counting.eq(~(is_low & (low == 1)))]
+                    with m.If(low == 0):
+                        m.d.sync += high.eq(high - 1)
+                with m.If(~counting):
+                    m.d.sync += [self.done.eq(1), self.batches.eq(self.batches + 1)]
+                    m.next = "TAKE"
         return m

@@ -35,9 +35,9 @@ def _check(signature, burst, **depths):
 class Bursts(wiring.Component):
     """Cuts transfers into bursts, which end at multiples of ``burst`` words or with the transfer.
 
-    A transfer of no words makes no bursts.
+    A transfer has at least one word.
 
-    Timing: a burst every second cycle, and two cycles for a transfer.
+    Timing: a burst every third cycle, and one cycle more for a transfer.
 
     Parameters
     ----------
@@ -70,18 +70,20 @@ class Bursts(wiring.Component):
         k = self.burst.bit_length() - 1
         address = Signal.like(i.payload.address, reset_less=True)
         rest = Signal(32, reset_less=True)           # words of the transfer, less one
-        busy, is_end = Signal(), Signal(reset_less=True)
+        busy, known = Signal(), Signal()
+        is_short, is_end = Signal(reset_less=True), Signal(reset_less=True)
 
         # The transfer.
         m.d.comb += i.ready.eq(~busy)
         with m.If(~busy):
             m.d.sync += [address.eq(i.payload.address), rest.eq(i.payload.words - 1),
-                         busy.eq(i.valid & i.payload.words.any())]
+                         busy.eq(i.valid)]
 
         # The next burst of it: up to the multiple of `burst` after its address, or to its end.
         to_multiple = ~address[:k]
-        ends = ~rest[k:].any() & (rest[:k] <= to_multiple)
-        with m.If(busy & ~o.valid):
+        ends = is_short & (rest[:k] <= to_multiple)
+        m.d.sync += [is_short.eq(~rest[k:].any()), known.eq(busy & ~known & ~o.valid)]
+        with m.If(known):
             m.d.sync += [o.valid.eq(1), o.payload.address.eq(address), is_end.eq(ends),
                          o.payload.more.eq(Mux(ends, rest[:k], to_multiple))]
         with m.If(o.valid & o.ready):
@@ -108,7 +110,8 @@ def _offer(m, bus, channel, burst, take, size):
         m.d.sync += [address.eq(burst.address), more.eq(burst.more), valid.eq(1)]
     with m.Elif(signal("ready")):
         m.d.sync += valid.eq(0)
-    return ~valid | signal("ready")
+    # A burst comes every third cycle, so there is time until the next one.
+    return ~valid
 
 
 def _owed(m, quiet, begun, ended, most):
@@ -165,14 +168,17 @@ class ReadDMA(wiring.Component):
 
         # A burst takes its room when it is asked for; a word gives it back when it leaves.
         room = Signal(range(self.depth + 1), init=self.depth)
-        take = Signal()
+        take, has_room = Signal(), Signal()
         is_free = _offer(m, bus, "ar", burst, take, len(bus.rdata) // 8)
+        words = Signal(range(self.burst + 1), reset_less=True)
+        m.d.sync += [words.eq(burst.more + 1),
+                     has_room.eq(bursts.o.valid & ~take & (room >= self.burst))]
         m.d.comb += [
-            take.eq(bursts.o.valid & is_free & (room >= self.burst) & ~self.stop),
+            take.eq(is_free & has_room & ~self.stop),
             bursts.o.ready.eq(take),
         ]
         left = self.o.valid & self.o.ready
-        m.d.sync += room.eq(room + left - Mux(take, burst.more + 1, 0))
+        m.d.sync += room.eq(room + left - Mux(take, words, 0))
 
         # What comes is registered, and then stored.
         came, is_last, response = Signal(), Signal(reset_less=True), Signal(2, reset_less=True)
@@ -247,9 +253,11 @@ class WriteDMA(wiring.Component):
         # A burst begins when the words in the store that belong to no other one are enough. They
         # do not get fewer while it waits, so that may be found out a cycle before.
         held, is_enough, take = Signal(range(self.depth + 1)), Signal(), Signal()
+        words = Signal(range(self.burst + 1), reset_less=True)
         is_free = _offer(m, bus, "aw", burst, take, width // 8)
         m.d.sync += [
-            held.eq(held + (store.i.valid & store.i.ready) - Mux(take, burst.more + 1, 0)),
+            words.eq(burst.more + 1),
+            held.eq(held + (store.i.valid & store.i.ready) - Mux(take, words, 0)),
             is_enough.eq(bursts.o.valid & ~take & (held > burst.more)),
         ]
         m.d.comb += [
@@ -259,19 +267,28 @@ class WriteDMA(wiring.Component):
             owed.i.valid.eq(take), owed.i.payload.eq(burst.more),
         ]
 
-        # Its words go out, counted.
-        go, count, is_last = Signal(), Signal(range(self.burst)), Signal()
+        # Its words go out, counted; the next burst stands by.
+        active, rest, is_last = Signal(), Signal(range(self.burst)), Signal()
+        has_next, after = Signal(), Signal(range(self.burst), reset_less=True)
+        is_single = Signal(reset_less=True)
+        go = Signal()
         m.d.comb += [
-            go.eq(store.o.valid & sent.o.valid & beats.i.ready),
-            is_last.eq(count == sent.o.payload),
-            store.o.ready.eq(sent.o.valid & beats.i.ready), sent.o.ready.eq(go & is_last),
-            beats.i.valid.eq(store.o.valid & sent.o.valid),
+            sent.o.ready.eq(~has_next),
+            go.eq(active & store.o.valid & beats.i.ready),
+            store.o.ready.eq(active & beats.i.ready), beats.i.valid.eq(active & store.o.valid),
             beats.i.payload.data.eq(store.o.payload), beats.i.payload.last.eq(is_last),
             bus.wdata.eq(beats.o.payload.data), bus.wlast.eq(beats.o.payload.last),
             bus.wstrb.eq(~0), bus.wvalid.eq(beats.o.valid), beats.o.ready.eq(bus.wready),
         ]
-        with m.If(go):
-            m.d.sync += count.eq(Mux(is_last, 0, count + 1))
+        with m.If(~has_next):
+            m.d.sync += [has_next.eq(sent.o.valid), after.eq(sent.o.payload),
+                         is_single.eq(sent.o.payload == 0)]
+        with m.If(~active | (go & is_last)):
+            m.d.sync += [active.eq(has_next), rest.eq(after), is_last.eq(is_single)]
+            with m.If(has_next):
+                m.d.sync += has_next.eq(0)
+        with m.Elif(go):
+            m.d.sync += [rest.eq(rest - 1), is_last.eq(rest == 1)]
 
         # Its answer is registered.
         came, response = Signal(), Signal(2, reset_less=True)

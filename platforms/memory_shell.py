@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Memory shell: carries frames between memory and a core, told by registers on an AXI port."""
 
-from amaranth import Cat, Module, Mux, ResetInserter, Shape, Signal, Value
+from amaranth import Array, Cat, Module, Mux, ResetInserter, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -98,47 +98,52 @@ class MemoryShell(wiring.Component):
         m.submodules.flow = ResetInserter(clear)(flow)
         wiring.connect(m, flow.m_axi, wiring.flipped(self.m_axi))
 
-        # Writes, registered; the pulse of FRAMES comes after the register has its value.
-        write = port.write
-        source, target = (Signal(64, name=name, reset_less=True) for name in ("source", "target"))
-        frames, submit = Signal(32, reset_less=True), Signal()
-        m.d.sync += submit.eq(0)
-        aborting = self._abort(m, flow, clear, write)
-        with m.If(write.valid & ~write.address[14:].any()):
-            with m.Switch(write.address[:14]):
-                for name, register in (("SOURCE", source), ("TARGET", target)):
-                    for half in range(2):
-                        with m.Case(REGISTERS[name] // 4 + half):
-                            m.d.sync += register.word_select(half, 32).eq(write.data)
-                with m.Case(REGISTERS["FRAMES"] // 4):
-                    m.d.sync += [frames.eq(write.data), submit.eq(~aborting)]
+        # Writes: which register is meant is found out first, in two steps; there are 32 at most.
+        write, hits = port.write, {}
+        here, place = Signal(), Signal(5, reset_less=True)
+        given, word = (Signal(32, name=name, reset_less=True) for name in ("given", "word"))
+        m.d.sync += [here.eq(write.valid & ~write.address[5:].any()),
+                     place.eq(write.address[:5]), given.eq(write.data), word.eq(given)]
+        for name in ("CONTROL", "SOURCE", "SOURCE_HIGH", "TARGET", "TARGET_HIGH", "FRAMES"):
+            base = name.removesuffix("_HIGH")
+            address = REGISTERS[base] // 4 + (base != name)
+            hits[name] = Signal(name=f"writes_{name}")
+            m.d.sync += hits[name].eq(here & (place == address))
+        kept = {name: Signal(width, name=name, reset_less=True)
+                for name, width in (("SOURCE", 64), ("TARGET", 64), ("FRAMES", 32))}
+        for name, register in kept.items():
+            for half, hit in enumerate((name, f"{name}_HIGH")[:len(register) // 32]):
+                with m.If(hits[hit]):
+                    m.d.sync += register.word_select(half, 32).eq(word)
+
+        aborting = self._abort(m, flow, clear, hits["CONTROL"] & word[0])
         shift = (self._memory.data_bits // 8).bit_length() - 1
         m.d.comb += [
-            flow.batch.valid.eq(submit), flow.batch.payload.frames.eq(frames),
-            flow.batch.payload.source.eq(source >> shift),
-            flow.batch.payload.target.eq(target >> shift),
+            flow.batch.valid.eq(hits["FRAMES"] & ~aborting), flow.batch.payload.frames.eq(word),
+            flow.batch.payload.source.eq(kept["SOURCE"] >> shift),
+            flow.batch.payload.target.eq(kept["TARGET"] >> shift),
         ]
         self._writable(m, write)
-        self._status(m, flow, aborting, port.read, source=source, target=target, frames=frames)
+        self._status(m, flow, aborting, hits["FRAMES"], port.read, kept)
         return m
 
-    def _abort(self, m, flow, clear, write):
+    def _abort(self, m, flow, clear, begin):
         """Stop the bursts, wait until the bus is quiet, empty what is in the works."""
-        aborting, count = Signal(), Signal(range(_ABORT_STEP))
+        aborting, quiet, count = Signal(), Signal(), Signal(range(_ABORT_STEP))
+        m.d.sync += quiet.eq(flow.quiet)
         is_last = count == _ABORT_STEP - 1
         m.d.comb += flow.stop.eq(aborting)
         m.d.sync += count.eq(count + 1)
         with m.FSM(name="abort"):
             with m.State("RUN"):
                 m.d.sync += count.eq(0)
-                with m.If(write.valid & (write.address == REGISTERS["CONTROL"] // 4)
-                          & write.data[0]):
+                with m.If(begin):
                     m.d.sync += aborting.eq(1)
                     m.next = "DRAIN"
             with m.State("DRAIN"):
-                # A burst may begin in the cycle before it sees `stop`.
+                # What began in the cycle before `stop` counts by then.
                 m.d.sync += count.eq(Mux(is_last, count, count + 1))
-                with m.If(is_last & flow.quiet):
+                with m.If(is_last & quiet):
                     m.d.sync += [count.eq(0), clear.eq(1)]
                     m.next = "CLEAR"
             with m.State("CLEAR"):
@@ -163,11 +168,13 @@ class MemoryShell(wiring.Component):
                      address.eq(Cat(write.address[:14], write.address[14:] - 1))]
         m.d.comb += [writes.valid.eq(valid), writes.address.eq(address), writes.data.eq(data)]
 
-    def _status(self, m, flow, aborting, read, **kept):
-        """Answer reads."""
+    def _status(self, m, flow, aborting, submits, read, kept):
+        """Answer reads, in two steps."""
         error, cycles, busy_cycles = Signal(), Signal(32), Signal(32)
-        idle = Signal()
-        m.d.sync += [cycles.eq(cycles + 1), idle.eq(~flow.busy & ~aborting),
+        idle, submitted = Signal(), Signal(2)
+        # A batch counts as such from its submission on, two cycles before it is counted.
+        m.d.sync += [cycles.eq(cycles + 1), submitted.eq(Cat(submits, submitted)),
+                     idle.eq(~(flow.busy | submits | submitted.any() | aborting)),
                      busy_cycles.eq(busy_cycles + flow.busy), error.eq(error | flow.error)]
         with m.If(aborting):
             m.d.sync += [error.eq(0), busy_cycles.eq(0)]
@@ -175,28 +182,29 @@ class MemoryShell(wiring.Component):
         words = {}
         for name, value in {
             "MAGIC": MAGIC, "VERSION": VERSION, "CONTROL": aborting,
-            "STATUS": Cat(idle, error, flow.batch.ready), "FRAMES": kept["frames"],
+            "STATUS": Cat(idle, error, flow.batch.ready), "FRAMES": kept["FRAMES"],
             "BATCHES_DONE": flow.batches, "FRAMES_DONE": flow.frames, "CYCLES": cycles,
             "BUSY_CYCLES": busy_cycles,
         }.items():
             words[REGISTERS[name] // 4] = value
         for name, value in {
             "NETWORK_ID": self.network_id, "SHAPE_ID": self.shape_id,
-            "SOURCE": kept["source"], "TARGET": kept["target"],
+            "SOURCE": kept["SOURCE"], "TARGET": kept["TARGET"],
             "BYTES": self.o_format.bytes << 32 | self.i_format.bytes,
         }.items():
             for half in range(2):
                 words[REGISTERS[name] // 4 + half] = (value >> 32 * half) & 0xFFFF_FFFF
 
-        # The registers are those below 0x80.
-        with m.Switch(read.address[:5]):
-            for address, value in words.items():
-                with m.Case(address):
-                    m.d.sync += read.data.eq(value)
-            with m.Default():
-                m.d.sync += read.data.eq(0)
-        with m.If(read.address[5:].any()):
-            m.d.sync += read.data.eq(0)
+        # The registers are those below 0x60, eight of them a group.
+        group = Signal(2, reset_less=True)
+        m.d.sync += group.eq(Mux(read.address[5:].any(), 3, read.address[3:5]))
+        parts = [Signal(32, name=f"group_{k}", reset_less=True) for k in range(3)]
+        for k, part in enumerate(parts):
+            with m.Switch(read.address[:3]):
+                for place in range(8):
+                    with m.Case(place):
+                        m.d.sync += part.eq(words.get(8 * k + place, 0))
+        m.d.sync += read.data.eq(Array([*parts, 0])[group])
 
 
 def _check_format(name, payload, form, word_bits):
@@ -276,8 +284,9 @@ class _Flow(wiring.Component):
         m.d.sync += self.error.eq(read.error | write.error)
 
         # Batches submitted and not done.
-        count = Signal(range(QUEUE + 2 * _IN_THE_WORKS))
-        m.d.sync += count.eq(count + (self.batch.valid & self.batch.ready) - self.progress.done)
+        count, began = Signal(range(QUEUE + 2 * _IN_THE_WORKS)), Signal()
+        m.d.sync += [began.eq(self.batch.valid & self.batch.ready),
+                     count.eq(count + began - self.progress.done)]
         m.d.comb += self.busy.eq(count != 0)
         return m
 

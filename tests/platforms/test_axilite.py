@@ -36,12 +36,14 @@ class Bench:
         return name in self.names
 
     async def registers(self, ctx):
-        """Be the registers: a word a cycle after its address."""
+        """Be the registers: a word comes two cycles after its address."""
         write, read = self.dut.write, self.dut.read
+        before = 0
         while True:
             _, _, valid, address, word, asked = await ctx.tick().sample(
                 write.valid, write.address, write.data, read.address)
-            ctx.set(read.data, int.from_bytes(self.data[4 * asked:4 * asked + 4], "little"))
+            ctx.set(read.data, int.from_bytes(self.data[4 * before:4 * before + 4], "little"))
+            before = asked
             if valid:
                 self.data[4 * address:4 * address + 4] = word.to_bytes(4, "little")
 

@@ -21,9 +21,9 @@ SIZE = 1 << 14
 
 
 def transfers(signature, seed, count=8):
-    """Return (word address, words): the first and the last word of the memory, none, and any."""
+    """Return (word address, words): the first and the last word of the memory, and any."""
     rng, words = random.Random(f"transfers {seed}"), SIZE * 8 // signature.data_bits
-    made = [(0, 1), (words - 1, 1), (3, 0), (words - 40, 40)]
+    made = [(0, 1), (words - 1, 1), (words - 40, 40)]
     while len(made) < count:
         length = rng.randint(1, 150)
         made.append((rng.randrange(words - length), length))
@@ -269,7 +269,7 @@ def test_bursts_end_at_multiples_and_with_the_transfer(density):
     layout = transfer_layout(BUSES["axi3"])
     rng, given, expected = random.Random(0), [], []
     for _ in range(60):
-        address, words = rng.randrange(1 << 29), rng.choice([0, 1, 2, 15, 16, 17, 31, 33, 90])
+        address, words = rng.randrange(1 << 29), rng.choice([1, 2, 15, 16, 17, 31, 33, 90])
         given.append({"address": address, "words": words})
         while words:
             length = min(words, 16 - address % 16)

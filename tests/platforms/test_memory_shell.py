@@ -219,6 +219,8 @@ def test_batches_queue_up_and_more_are_ignored():
             await write32(ctx, bus, REGISTERS["SOURCE"], 12 * (n % 4))
             await write32(ctx, bus, REGISTERS["TARGET"], 1024 + 12 * n)
             await write32(ctx, bus, REGISTERS["FRAMES"], 1)
+            # No later than its write is acknowledged, it counts as in the works.
+            assert not await read32(ctx, bus, REGISTERS["STATUS"]) & 1
             if not room:
                 break
         assert QUEUE <= n < 4 * QUEUE - 1
