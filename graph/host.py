@@ -8,34 +8,29 @@ ONNX Runtime.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
-
-from quinnoa.errors import ModelError
 
 from .chains import Chain, check_elementwise, live_tensors, order_of
 from .constants import Folded, Problem
+from .elements import Elements, elements_of
 from .encoding import Encoding
-from .evaluate import is_qonnx, plain
+from .evaluate import attributes
+from .export import Inexpressible, exported
 from .layers import Stream
 from .network import Network
-from .operators import PRODUCTS, RESHAPES, is_monotone
+from .operators import is_monotone
 from .segment import Segment
-from .source import source_of
 from .steps import TooManySteps, bisected
-from .vectors import for_vectors
 
 __all__ = ["host_arrays"]
 
 MAX_TABLE = 2 ** 22                      # values that a table may hold
 MAX_POINTS = 2 ** 24                     # evaluated at once
 TRIALS = 2 ** 12                         # random values that the thresholds are tried on
-IR_VERSION = 8                           # old enough for what runs on boards
 
 Arrays = dict[str, np.ndarray]
 Settings = dict[str, Any]
@@ -46,55 +41,6 @@ def host_arrays(network: Network) -> Arrays:
     head, arrays = _head(network)
     tail, more = _tail(network)
     return {"host": np.array(json.dumps({"head": head, "tail": tail})), **arrays, **more}
-
-
-class _Inexpressible(Exception):
-    """Nodes that a driver cannot compute; the message says which and why."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Elements:
-    """A chain of elementwise nodes as functions of one value: one for each class of elements.
-
-    ``function`` takes points (n, classes); ``which`` is the class of each element of the chain's
-    first tensor, ``order`` the element of that tensor that each of its last one's is.
-    """
-
-    function: Callable[[np.ndarray], np.ndarray]
-    classes: int
-    which: np.ndarray
-    order: np.ndarray
-
-
-def _elements(folded: Folded, chain: Chain, stream: Stream, place: np.ndarray) -> _Elements:
-    """Return the functions of a chain's elements.
-
-    ``place`` says which element of the stream each element of its first tensor is. All elements of
-    a channel have one function, where that is so; all elements at all where no constant differs.
-    """
-    order, size = order_of(chain, folded), len(place)
-    segment = Segment(folded, chain.nodes, chain.source, chain.target)
-    if all(folded.constants[name].size == 1 for node in chain.nodes if node.op_type not in RESHAPES
-           for name in node.input if name in folded.constants):
-        def alike(x: np.ndarray) -> np.ndarray:
-            # Points side by side, as if they were elements of a frame.
-            filled = np.resize(x[:, 0], (-(-len(x) // size), size))
-            y = np.empty_like(segment(filled))
-            y[:, order] = segment(filled)
-            return y.reshape(-1)[:len(x), None]
-        return _Elements(alike, 1, np.zeros(size, np.int64), order)
-    try:
-        base = source_of("", stream, Encoding(1.0, 0.0, 0, 0), place)
-        laid, within = for_vectors(chain, folded, base)
-        channels = Segment(within, laid.nodes, laid.source, laid.target)
-        return _Elements(channels, stream.channels, place % stream.channels, order)
-    except Problem:
-        def each(x: np.ndarray) -> np.ndarray:
-            y = segment(x)
-            back = np.empty_like(y)
-            back[:, order] = y
-            return back
-        return _Elements(each, size, np.arange(size), order)
 
 
 # The head.
@@ -109,7 +55,7 @@ def _head(network: Network) -> tuple[Settings, Arrays]:
         return {**settings, "kind": "integers"}, _order("head_order", head.order, size)
     try:
         return _quantizing(network, settings)
-    except _Inexpressible as error:
+    except Inexpressible as error:
         return {**settings, "kind": None, "reason": str(error)}, {}
 
 
@@ -127,21 +73,21 @@ def _quantizing(network: Network, settings: Settings) -> tuple[Settings, Arrays]
     folded, nodes = segment.folded, segment.nodes
     k = _elementwise_end(nodes, segment.source, folded)
     if k == len(nodes):
-        raise _Inexpressible(f"node {nodes[-1].name} ({nodes[-1].op_type}) is no rising or falling "
-                             "function of each element")
+        raise Inexpressible(f"node {nodes[-1].name} ({nodes[-1].op_type}) is no rising or falling "
+                            "function of each element")
     source = nodes[k - 1].output[0] if k else segment.source
     chain = Chain(list(nodes[k:]), source, segment.target)
     # Element t of the last tensor is order[t] of the first one's.
     place = np.empty(len(order_of(chain, folded)), np.int64)
     place[order_of(chain, folded)] = (np.arange(len(place)) if head.order is None else head.order)
-    elements = _elements(folded, chain, network.i, place)
+    elements = elements_of(folded, chain, network.i, place)
     arrays = _steps(elements, _codes(head.encoding, network.i, elements, place),
                     folded.dtypes[source])
     arrays.update(_order("head_order", place, len(place)))
     settings = {**settings, "kind": "steps"}
     if k:
         front = Segment(folded, nodes[:k], segment.source, source)
-        arrays["head_onnx"] = _exported(front)
+        arrays["head_onnx"] = exported(front)
         settings.update(nodes=True, together=bool(front.keeps_batch), frame=list(front.i_dims))
     return settings, arrays
 
@@ -161,7 +107,7 @@ def _elementwise_end(nodes: Sequence[onnx.NodeProto], source: str, folded: Folde
     return k
 
 
-def _codes(encoding: Encoding, stream: Stream, elements: _Elements,
+def _codes(encoding: Encoding, stream: Stream, elements: Elements,
            place: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return the functions from points (n, classes) to codes."""
     scale, offset = (np.broadcast_to(np.asarray(v), stream.channels)
@@ -171,18 +117,18 @@ def _codes(encoding: Encoding, stream: Stream, elements: _Elements,
     of_class = Encoding(scale[place[one] % stream.channels], offset[place[one] % stream.channels],
                         encoding.low, encoding.high)
     if elements.classes == 1 and (np.ptp(scale) or np.ptp(offset)):
-        raise _Inexpressible("its integers have a scale for each channel, its quantizer one")
+        raise Inexpressible("its integers have a scale for each channel, its quantizer one")
 
     def codes(x: np.ndarray) -> np.ndarray:
         return of_class.codes(elements.function(x))
     return codes
 
 
-def _steps(elements: _Elements, codes: Callable[[np.ndarray], np.ndarray],
+def _steps(elements: Elements, codes: Callable[[np.ndarray], np.ndarray],
            dtype: np.dtype) -> Arrays:
     """Find every value at which a code changes, among all finite ones of the type."""
     if dtype not in (np.float32, np.float16):
-        raise _Inexpressible(f"it takes {dtype}; float32 is expected")
+        raise Inexpressible(f"it takes {dtype}; float32 is expected")
     integer = np.dtype(f"i{dtype.itemsize}")
     most = int(np.array(np.finfo(dtype).max).view(integer))
     ends = np.full(elements.classes, -most), np.full(elements.classes, most)
@@ -190,7 +136,7 @@ def _steps(elements: _Elements, codes: Callable[[np.ndarray], np.ndarray],
         base, channel, position, height = bisected(
             lambda a: codes(_float(a, dtype)), *ends)
     except TooManySteps as error:
-        raise _Inexpressible(str(error)) from None
+        raise Inexpressible(str(error)) from None
     rows = []
     for c in range(elements.classes):
         own = channel == c
@@ -236,7 +182,7 @@ def _check_steps(rows: list[tuple[np.ndarray, np.ndarray]],
         got = levels[np.searchsorted(t, x[:, c], side="right")]
         if (got != wanted[:, c]).any():
             wrong = x[got != wanted[:, c], c][0]
-            raise _Inexpressible(f"it neither rises nor falls around {wrong!r}")
+            raise Inexpressible(f"it neither rises nor falls around {wrong!r}")
 
 
 # The tail.
@@ -247,7 +193,7 @@ def _tail(network: Network) -> tuple[Settings, Arrays]:
         return {"kind": "indices", "nodes": False}, {}
     try:
         return _valued(network)
-    except _Inexpressible as error:
+    except Inexpressible as error:
         return {"kind": None, "nodes": False, "reason": str(error)}, {}
 
 
@@ -279,11 +225,30 @@ def _valued(network: Network) -> tuple[Settings, Arrays]:
         "dtype": str(folded.dtypes[target]), "nodes": k < len(nodes),
         "dims": [dims[0] // batch, *dims[1:]] if dims else []}
     arrays["tail_order"] = place
-    if k < len(nodes):
+    if top := _top(list(nodes[k:]), folded):
+        settings.update(nodes=False, top=top)
+    elif k < len(nodes):
         rest = Segment(folded, nodes[k:], target, segment.target)
-        arrays["tail_onnx"] = _exported(rest)
+        arrays["tail_onnx"] = exported(rest)
         settings.update(together=bool(rest.keeps_batch), frame=list(rest.i_dims))
     return settings, arrays
+
+
+def _top(nodes: list[onnx.NodeProto], folded: Folded) -> Settings | None:
+    """Return what a top K or an arg-max over the last axis is, if that is all the nodes are."""
+    if len(nodes) != 1 or nodes[0].op_type not in ("TopK", "ArgMax"):
+        return None
+    node, options = nodes[0], attributes(nodes[0])
+    dims = folded.dims[node.input[0]]
+    is_top = node.op_type == "TopK"
+    if len(dims) < 2 or options.get("axis", -1 if is_top else 0) % len(dims) != len(dims) - 1 or (
+            not options.get("largest", 1) or not options.get("sorted", 1)
+            or options.get("select_last_index", 0)):
+        return None
+    if not is_top:
+        return {"k": 1, "indices": True, "keep": bool(options.get("keepdims", 1))}
+    given = folded.model.output
+    return {"k": folded.dims[given][-1], "indices": given == node.output[1], "keep": True}
 
 
 def _elementwise_start(nodes: Sequence[onnx.NodeProto], segment: Segment, folded: Folded) -> int:
@@ -303,7 +268,7 @@ def _elementwise_start(nodes: Sequence[onnx.NodeProto], segment: Segment, folded
 def _table(encoding: Encoding, folded: Folded, chain: Chain, stream: Stream,
            place: np.ndarray) -> Arrays | None:
     """Return what the chain gives for every code, or None where that is too much."""
-    elements = _elements(folded, chain, stream, place)
+    elements = elements_of(folded, chain, stream, place)
     codes = np.arange(encoding.low, encoding.high + 1)
     if len(codes) * elements.classes > MAX_POINTS:
         return None
@@ -331,49 +296,3 @@ def _table(encoding: Encoding, folded: Folded, chain: Chain, stream: Stream,
     kind_of[classes] = of_kind
     return {"tail_values": columns.reshape(-1),
             "tail_which": kind_of[which][order_of(chain, folded)]}
-
-
-# Nodes that stay nodes.
-
-def _exported(segment: Segment) -> np.ndarray:
-    """Return nodes as an ONNX model of their own, as bytes; products in float64, rounded once."""
-    folded = segment.folded
-    nodes, constants = segment.batched if segment.keeps_batch else (segment.nodes,
-                                                                     folded.constants)
-    made: list[onnx.NodeProto] = []
-    for node in nodes:
-        if is_qonnx(node):
-            raise _Inexpressible(f"node {node.name} ({node.op_type}) is none of standard ONNX")
-        if node.op_type in PRODUCTS:
-            made += _exact(node, folded.dtypes[node.output[0]])
-        else:
-            made.append(plain(node))
-    used = {name for node in made for name in node.input}
-    graph = helper.make_graph(
-        made, "host",
-        [helper.make_tensor_value_info(
-            segment.source, helper.np_dtype_to_tensor_dtype(segment.dtype), None)],
-        [onnx.ValueInfoProto(name=segment.target)],
-        [numpy_helper.from_array(np.asarray(value), name)
-         for name, value in constants.items() if name in used])
-    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[
-        helper.make_opsetid("", folded.model.opset)])
-    try:
-        return np.frombuffer(model.SerializeToString(), np.uint8)
-    except ValueError as error:
-        raise ModelError(f"the host's nodes cannot be written: {error}") from None
-
-
-def _exact(node: onnx.NodeProto, dtype: np.dtype) -> list[onnx.NodeProto]:
-    """Return a product computed in float64 and rounded once to its type."""
-    to_double = [helper.make_node("Cast", [name], [f"{node.output[0]}.wide.{k}"],
-                                  to=onnx.TensorProto.DOUBLE)
-                 for k, name in enumerate(node.input) if name]
-    product = plain(node)
-    wide = onnx.NodeProto.FromString(product.SerializeToString())
-    del wide.input[:]
-    wide.input.extend(cast.output[0] for cast in to_double)
-    wide.output[0] = f"{node.output[0]}.wide"
-    narrow = helper.make_node("Cast", [wide.output[0]], [node.output[0]],
-                              to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-    return [*to_double, wide, narrow]

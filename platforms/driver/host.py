@@ -24,6 +24,8 @@ from .errors import DriverError
 
 __all__ = ["Host", "arrays_of"]
 
+FEW = 16                                 # thresholds: comparing with each is faster than a search
+
 
 class Host:
     """Head and tail of a network.
@@ -82,7 +84,14 @@ class Host:
                     self.name, int((~np.isfinite(values)).sum())))
         if head["nodes"]:
             values = self._evaluated("head", values.reshape(x.shape)).reshape(len(x), -1)
-        codes = self._stepped(values) if head["kind"] == "steps" else self._whole(values)
+        if head["kind"] != "steps":
+            codes = self._whole(values)
+        elif x.dtype == np.uint8 and not head["nodes"] and len(self._arrays["head_first"]) == 2:
+            # Pixels: each of the 256 once.
+            every = self._stepped(np.arange(256).astype(head["dtype"])[:, None])
+            codes = every[:, 0][x.reshape(values.shape)]
+        else:
+            codes = self._stepped(values)
         order = self._arrays.get("head_order")
         if order is None:
             return codes
@@ -114,6 +123,8 @@ class Host:
         # dims are those of one frame's share of the tensor, the first counted for each frame.
         dims = tail["dims"]
         result = result.reshape([frames * dims[0], *dims[1:]] if dims else [frames])
+        if tail.get("top"):
+            return _greatest(result, **tail["top"])
         return self._evaluated("tail", result) if tail["nodes"] else result
 
     def _expressible(self, part: Mapping[str, Any], where: str) -> None:
@@ -132,9 +143,9 @@ class Host:
         codes = np.empty(values.shape, levels.dtype)
         for c in range(len(first) - 1):
             own = slice(None) if len(first) == 2 else np.flatnonzero(which == c)
-            count = np.searchsorted(steps[first[c]:first[c + 1]], values[:, own], side="right")
             # One level more than thresholds in each class.
-            codes[:, own] = levels[first[c] + c:][count]
+            codes[:, own] = levels[first[c] + c:][_counted(steps[first[c]:first[c + 1]],
+                                                           values[:, own])]
         return codes
 
     def _whole(self, values: np.ndarray) -> np.ndarray:
@@ -165,6 +176,24 @@ def arrays_of(data: bytes) -> Dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise OSError("no .npz that is whole: %s" % error) from None
+
+
+def _counted(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return how many of ascending steps are not above each value."""
+    if len(steps) > FEW:
+        return np.searchsorted(steps, values, side="right")
+    count = np.zeros(values.shape, np.uint8)
+    for step in steps:
+        count += values >= step
+    return count
+
+
+def _greatest(x: np.ndarray, k: int, indices: bool, keep: bool) -> np.ndarray:
+    """Return the k greatest of the last axis, or where they are; of equals the first."""
+    # Ascending from the back, so that the first of equals comes first.
+    order = x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1][..., :k]
+    found = order if indices else np.take_along_axis(x, order, axis=-1)
+    return found if keep else found[..., 0]
 
 
 class _Nodes:

@@ -62,6 +62,23 @@ def reshape_constant(model):
     return model
 
 
+def ending_in(op, which=1, **options):
+    """Return an MLP of few different outputs that ends in a top K or an arg-max."""
+    graph = Graph([1, 12])
+    x = graph.quant("x", 0.25, 2)
+    x = graph.node("MatMul", x, graph.quant(np.eye(12, 7), 1.0, 2))
+    x = graph.node("Mul", x, np.array([[0.5, -1.0, 2.0, 0.25, 1.0, -0.5, 1.5]]))
+    x = graph.node(op, x, *([graph.constant([3], np.int64)] if op == "TopK" else []), **options)
+    if op == "TopK":
+        graph.nodes[-1].output[:] = ["values", "indices"]
+    model = graph.model(x, [1, 3 if op == "TopK" else 1][:2 - (options.get("keepdims") == 0)])
+    if op == "TopK":
+        model.graph.node[-1].output[:] = [["y", "indices"], ["values", "y"]][which]
+    if which:
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    return model
+
+
 def rising_and_falling():
     """Return an MLP whose quantizer is bipolar and stands behind a falling scale."""
     graph = Graph([1, 12])
@@ -86,6 +103,10 @@ MODELS = {
     "a scale an element": elementwise,
     "nodes on both sides": lambda: reshape_constant(behind_a_product()),
     "falling": rising_and_falling,
+    "top K": lambda: ending_in("TopK", axis=-1),
+    "values of a top K": lambda: ending_in("TopK", 0, axis=1),
+    "arg-max": lambda: ending_in("ArgMax", axis=1, keepdims=0),
+    "arg-max, kept": lambda: ending_in("ArgMax", axis=-1, keepdims=1),
     "tfc_w2a2": lambda: folded("mnist/tfc_w2a2.onnx"),
     "cnv_w1a1": lambda: folded("images/cnv_w1a1.onnx"),
 }
@@ -133,6 +154,12 @@ def test_the_driver_returns_the_values_of_the_file(name):
     expected, got = network.decode(y), host.decode(y)
     assert got.dtype == expected.dtype
     assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", ["top K", "values of a top K", "arg-max", "arg-max, kept"])
+def test_a_top_k_needs_numpy_alone(name):
+    tail = settings(host_arrays(load(MODELS[name]())))["tail"]
+    assert tail["top"] and not tail["nodes"]
 
 
 def test_no_frames_are_no_values():
