@@ -25,7 +25,9 @@ from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
 from quinnoa.rtl.thresholds import Thresholds
 from quinnoa.sim.verilator import simulate
 from quinnoa.verilog import to_verilog
+from tests.cnn_models import cnv, resnet50
 from tests.layered import branches, cnv_like
+from tests.models import mlp
 from tests.rewritten import Rewritten
 
 MNIST = Path(__file__).parents[2] / "examples" / "mnist"
@@ -83,6 +85,17 @@ def test_a_written_network_is_computed_exactly(make):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("make, fps", [
+    (lambda seed: mlp((16, 8, 8, 4), w_bits=4, a_bits=8, seed=seed), 1e6),
+    (lambda seed: mlp((16, 8, 8, 4), w_bits=1, a_bits=1, seed=seed), 1e5),
+    (lambda seed: cnv(1, 2, seed=seed, small=True), 1e3),
+], ids=["eight bits", "bipolar", "CNV"])
+def test_one_random_model_is_written_over_another(make, fps):
+    network, other = (quinnoa.load(make(seed)) for seed in (1, 2))
+    run_twice(network.fold(fps=fps), other, frames=2)
+
+
+@pytest.mark.slow
 def test_a_written_onnx_network_is_computed_exactly():
     network = quinnoa.load(MNIST / "tfc_w2a2.onnx").fold(file=MNIST / "tfc_fold.toml")
     run_twice(network, other_of(network, 2), frames=8)
@@ -133,6 +146,17 @@ def test_shape_text_depends_on_neither_weights_nor_names(make):
     assert shape_text(network) == shape_text(renamed)
     assert shape_id(network) == shape_id(renamed) < 1 << 64
     assert same_shape(network, renamed) == same_shape(renamed, network) == []
+
+
+@pytest.mark.parametrize("make", [
+    lambda seed: mlp((16, 8, 8, 4), w_bits=3, a_bits=5, seed=seed),
+    lambda seed: cnv(2, 2, seed=seed, small=True),
+    lambda seed: resnet50(size=32, width=4, seed=seed),
+], ids=["MLP", "CNV", "residual"])
+def test_models_of_one_topology_are_of_one_shape(make):
+    network, other = (quinnoa.load(make(seed)) for seed in (1, 2))
+    assert same_shape(network, other) == same_shape(other, network) == []
+    assert shape_id(network) == shape_id(other)
 
 
 def test_shape_text_depends_on_folds_and_family():
