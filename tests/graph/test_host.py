@@ -14,6 +14,7 @@ from quinnoa.graph.lower import InputType, load
 from quinnoa.platforms.driver.errors import DriverError
 from quinnoa.platforms.driver.host import Host
 from tests.models import Graph, mlp, multithreshold_mlp
+from tests.random_graphs import random_graph, seeded
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WIDTHS = (12, 8, 5)
@@ -160,6 +161,17 @@ def test_the_driver_returns_the_values_of_the_file(name):
 def test_a_top_k_needs_numpy_alone(name):
     tail = settings(host_arrays(load(MODELS[name]())))["tail"]
     assert tail["top"] and not tail["nodes"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_graphs_are_computed_as_in_the_file(seed):
+    model, x = random_graph(seeded(seed), seed=seed)
+    network = load(model)
+    host = Host(host_arrays(network))
+    codes = network.encode(x)
+    assert np.array_equal(host.encode(host.checked(x)), codes.reshape(len(x), -1))
+    y = network.run_integers(codes)
+    assert np.array_equal(host.decode(y), network.decode(y))
 
 
 def test_no_frames_are_no_values():

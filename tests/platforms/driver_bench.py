@@ -16,7 +16,7 @@ from cocotb.utils import get_sim_time
 from quinnoa.platforms.driver import Accelerator, DriverError, DriverTimeout
 from quinnoa.platforms.driver import registers as at
 from quinnoa.platforms.driver.memory import Buffer, MemoryTransport
-from quinnoa.sim.shell_bench import PERIOD, read_task, surround
+from quinnoa.sim.shell_bench import PERIOD, read_task, surround, told
 
 MEMORY = 1 << 20                         # bytes
 BASE = 0x40000                           # of the buffer in it
@@ -73,8 +73,7 @@ class Memory(Buffer):
 async def run(dut, bench):
     """Run a bench, a function of the accelerator's folder, a way to it, and the task."""
     task = read_task()
-    shell = await surround(dut, task["shell"], size=MEMORY, density=task["density"],
-                           longest=task["longest"], seed=task["seed"])
+    shell = await surround(dut, task["shell"], size=MEMORY, **told(task))
     machine = Machine(dut, shell)
 
     def opened(folder=None, batch=task["batch"]):

@@ -25,9 +25,11 @@ from tests.models import inputs, mlp
 from tests.platforms.deployed import bitstream
 
 WIDTHS = (48, 16, 10)
-BOARD = board_named("pynq-z2")
 CYCLES = 24                              # a frame, at most
-IDS = {"fixed": 0x0123456789ABCDEF, "writable": 0x1111222233334444}
+# Shells: board, network's identity, whether its weights can be written, and its buses.
+SHELLS = {"zynq7": ("pynq-z2", 0x0123456789ABCDEF, False, "axi3"),
+          "zynqmp": ("zcu104", 0x5555666677778888, False, "axi4"),
+          "writable": ("pynq-z2", 0x1111222233334444, True, "axi3")}
 
 
 def network_of(seed):
@@ -36,33 +38,34 @@ def network_of(seed):
     return fold_for_cycles(load(model).renamed("mlp"), CYCLES)
 
 
-def deployed(folder, network, plan, name, images, **options):
-    """Deploy an accelerator; return its folder."""
-    folder.mkdir(exist_ok=True)
-    write_deploy(folder / "deploy", network=network, plan=plan, board=BOARD,
-                 bitstream=bitstream(folder, BOARD), host=host_arrays(network),
-                 network_id=IDS[name], bound_cycles=plan.timing.cycles, images=images, **options)
-    return folder / "deploy"
+def made(folder, name, network, images):
+    """Make an accelerator in its shell, and its deploy folder; return shell, plan and folder."""
+    board, identity, writable, _ = SHELLS[name]
+    board = board_named(board)
+    core, plan = build(network, writable=writable)
+    control, memory = bus_of(board)
+    ids = {"network_id": identity, "shape_id": shape_id(network) if writable else 0}
+    shell = MemoryShell(core, *frame_formats(plan, board.word_bits), **ids, control=control,
+                        memory=memory)
+    folder.mkdir()
+    write_deploy(folder / "deploy", network=network, plan=plan, board=board,
+                 bitstream=bitstream(folder, board), host=host_arrays(network), **ids,
+                 bound_cycles=plan.timing.cycles, images=images,
+                 contents=contents(network, plan) if writable else None)
+    return shell, plan, folder / "deploy"
 
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
-    """Build a fixed and a writable accelerator, each in its shell and with its folder."""
+    """Build the accelerators, each in its shell and with its folder."""
     folder = tmp_path_factory.mktemp("bench")
     network, other = network_of(0), network_of(1)
     images = inputs(WIDTHS, 1000, i_bits=8)
     shells, folders = {}, {}
-    for name in IDS:
-        writable = name == "writable"
-        core, plan = build(network, writable=writable)
-        formats = frame_formats(plan, BOARD.word_bits)
-        control, memory = bus_of(BOARD)
-        shape = shape_id(network) if writable else 0
-        shells[name] = MemoryShell(core, *formats, network_id=IDS[name], shape_id=shape,
-                                   control=control, memory=memory)
-        options = {"contents": contents(network, plan), "shape_id": shape} if writable else {}
-        folders[name] = deployed(folder / name, network, plan, name,
-                                 images[:60] if writable else images, **options)
+    for name in SHELLS:
+        given = images[:60] if name == "writable" else images
+        shells[name], plan, folders[name] = made(folder / name, name, network, given)
+    shape = shape_id(network)
     weights = folder / "other.npz"
     weights.write_bytes(contents_file(contents(other, plan), shape, host_arrays(other)))
     np.save(folder / "others.npy", images[60:120])
@@ -74,7 +77,8 @@ def bench(tmp_path_factory):
         report = folder / "report"
         report.write_text("{}")
         built.run("tests.platforms.driver_bench", test, {
-            "shell": name, "folder": str(folders[name]), "batch": batch, "density": density,
+            "shell": name, "control": SHELLS[name][-1], "memory": SHELLS[name][-1],
+            "folder": str(folders[name]), "batch": batch, "density": density,
             "longest": longest, "seed": seed, "report": str(report), "weights": str(weights),
             "others": str(folder / "others.npy"),
             "others_expected": str(folder / "others_expected.npy"), **task})
@@ -83,27 +87,29 @@ def bench(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_thousand_frames_are_exact_at_the_bound(bench):
-    report = bench.run("fixed", "thousand", batch=250)
+@pytest.mark.parametrize("shell", ["zynq7", "zynqmp"])
+def test_a_thousand_frames_are_exact_at_the_bound(bench, shell):
+    report = bench.run(shell, "thousand", batch=250)
     assert 0.99 <= report["share"] <= 1, report["text"]
 
 
 @pytest.mark.slow
-def test_batches_under_way_are_exact_under_stalls(bench):
-    bench.run("fixed", "batches", batch=40, density=0.3, longest=30, seed=1)
+@pytest.mark.parametrize("shell", ["zynq7", "zynqmp"])
+def test_batches_under_way_are_exact_under_stalls(bench, shell):
+    bench.run(shell, "batches", batch=40, density=0.3, longest=30, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("density", [0, 0.4])
-def test_an_abort_in_the_middle_of_a_frame_recovers(bench, density):
-    bench.run("fixed", "aborts", batch=8, density=density, longest=20, seed=2, rounds=4,
+@pytest.mark.parametrize("shell, density", [("zynq7", 0.4), ("zynqmp", 0)])
+def test_an_abort_in_the_middle_of_a_frame_recovers(bench, shell, density):
+    bench.run(shell, "aborts", batch=8, density=density, longest=20, seed=2, rounds=4,
               cycles=1000)
 
 
 @pytest.mark.slow
 def test_another_network_and_a_late_result_are_told(bench):
     other = str(bench.folders["writable"])
-    bench.run("fixed", "refusals", refused=[(other, (
+    bench.run("zynq7", "refusals", refused=[(other, (
         "the bitstream on the device is of network 0123456789abcdef, this folder is of network "
         "1111222233334444 (mlp): load mlp.bit"))])
 
