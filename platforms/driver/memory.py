@@ -69,13 +69,13 @@ class MemoryTransport(Transport):
     buffers
         With ``allocate(size) -> Buffer``, and perhaps ``limit``: bytes that there are.
     batch : int, optional
-        Frames of a batch, at most; as many as 1 MiB holds unless given.
+        Frames of a batch, at most; as many as 1 MiB holds unless given, and no more than ``most``.
     sleep, clock : callable
         ``time.sleep`` and ``time.monotonic``, or those of a simulation.
     """
 
     def __init__(self, registers: Any, buffers: Any, *, batch: Optional[int] = None,
-                 sleep: Callable[[float], None] = time.sleep,
+                 most: Optional[int] = None, sleep: Callable[[float], None] = time.sleep,
                  clock: Callable[[], float] = time.monotonic) -> None:
         self.registers, self.sleep, self.clock = registers, sleep, clock
         self.queue: Deque[_Batch] = deque()
@@ -89,15 +89,17 @@ class MemoryTransport(Transport):
         i_bytes, o_bytes = self.identity.i_bytes, self.identity.o_bytes
         size = _aligned(i_bytes) + _aligned(o_bytes)
         limit = getattr(buffers, "limit", None)
-        most = max(1, BATCH_BYTES // size) if batch is None else batch
+        if batch is None:
+            batch = max(1, BATCH_BYTES // size)
+            batch = batch if most is None else min(batch, most)
         if limit is not None:
-            most = min(most, limit // SLOTS // size)
-        if most < 1:
+            batch = min(batch, limit // SLOTS // size)
+        if batch < 1:
             raise DriverError("the buffer has %s bytes: %d batches of a frame of %d bytes in and "
                               "%d out need %d" % (limit, SLOTS, i_bytes, o_bytes, SLOTS * size))
-        self.capacity = most
-        self._target = _aligned(most * i_bytes)
-        self._size = self._target + _aligned(most * o_bytes)
+        self.capacity = batch
+        self._target = _aligned(batch * i_bytes)
+        self._size = self._target + _aligned(batch * o_bytes)
         self.buffer = buffers.allocate(SLOTS * self._size)
         if self.buffer.address % ALIGNMENT:
             address = self.buffer.address

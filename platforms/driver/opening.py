@@ -15,6 +15,8 @@ from .zynq import BASES, PS
 
 __all__ = ["open_transport"]
 
+BATCH_SECONDS = 0.25                     # of the accelerator, for a batch, unless asked otherwise
+
 
 def open_transport(metadata: Mapping[str, Any], folder: Path, *, load: bool = True,
                    **options: Any) -> Transport:
@@ -42,19 +44,23 @@ def _behind_ps(metadata: Mapping[str, Any], folder: Path, load: bool, *,
     shell, root = metadata["shell"], Path(root)
     on_pynq = buffer == "pynq" or buffer is None and is_pynq()
     buffers: Any = PynqBuffers() if on_pynq else DMABuffers(buffer, root)
-    if load:
-        ps = PS(shell, lambda base, size: Registers(base, size, root), root, crystal_mhz)
-        try:
+    ps = PS(shell, lambda base, size: Registers(base, size, root), root, crystal_mhz)
+    try:
+        if load:
             # The clock runs as it will before anything is clocked by it.
             ps.set_clock(metadata["clock_mhz"])
             ps.set_widths()
-        finally:
-            ps.close()
+        elif ps.crystal_mhz is not None:
+            ps.check_clock(metadata["clock_mhz"])
+    finally:
+        ps.close()
+    if load:
         load_firmware(metadata, folder, root)
     words = metadata["writable"]["words"] if metadata["writable"] else 0
     registers = Registers(BASES[shell], CONTENTS + 4 * words, root)
+    quick = int(BATCH_SECONDS * metadata["clock_mhz"] * 1e6 / metadata["bound_cycles"])
     try:
-        return MemoryTransport(registers, buffers, batch=batch)
+        return MemoryTransport(registers, buffers, batch=batch, most=max(1, quick))
     except BaseException:
         registers.close()
         raise

@@ -130,6 +130,9 @@ class PS:
 
     def _pll_mhz(self, clock: int) -> float:
         """Return the frequency of the PLL that a clock register chooses."""
+        if self.crystal_mhz is None:
+            raise DriverError("the device tree does not say how fast the PS's crystal is: give "
+                              "crystal_mhz, for example 50 for a PYNQ-Z2, 33.333 for most boards")
         choice = clock & self.family.source
         if choice not in self.family.plls:
             raise DriverError("the PL's clock comes from PLL %d, which this driver does not know: "
@@ -143,13 +146,12 @@ class PS:
             return self.crystal_mhz
         return self.crystal_mhz * (control >> 8 & 0x7F) / (2 if control & 1 << 16 else 1)
 
-    def _crystal(self, root: Path) -> float:
+    def _crystal(self, root: Path) -> Optional[float]:
         base = root / "sys" / "firmware" / "devicetree" / "base"
         for pattern in self.family.device_tree:
             for path in sorted(base.glob(pattern)):
                 return int.from_bytes(path.read_bytes()[:4], "big") / 1e6
-        raise DriverError("the device tree does not say how fast the PS's crystal is: give "
-                          "crystal_mhz, for example 50 for a PYNQ-Z2, 33.333 for most boards")
+        return None
 
     def _region(self, address: int) -> Any:
         base = address & ~0xFFF

@@ -131,7 +131,7 @@ def test_a_pll_that_is_not_known_is_said(root):
 def test_the_crystal_must_be_known(tmp_path):
     with pytest.raises(DriverError, match="^the device tree does not say how fast the PS's crystal "
                                           "is: give crystal_mhz, "):
-        PS("zynq7", Words(ZYNQ7), tmp_path)
+        PS("zynq7", Words(ZYNQ7), tmp_path).set_clock(100)
     assert PS("zynq7", Words(ZYNQ7), tmp_path, 33.333).clock_mhz == pytest.approx(66.666)
 
 
@@ -335,6 +335,26 @@ def test_what_is_loaded_already_is_left_alone(root, made, monkeypatch):
     with Accelerator(made[1], load=False, root=root) as accelerator:
         assert np.array_equal(accelerator.run(images[:3]), network.run(images[:3]))
     assert not board.ps.log and not (root / "lib").exists()
+
+
+def test_a_clock_that_is_too_fast_for_what_is_loaded_is_refused(root, made, monkeypatch):
+    board = Board(root, monkeypatch)
+    monkeypatch.setitem(sys.modules, "pynq", None)
+    board.ps.values[SLCR + 0x170] = 2 << 20 | 4 << 8
+    with pytest.raises(DriverError, match=r"^the PL's clock is 125\.000 MHz, the accelerator was "
+                                          r"built for 100 MHz$"):
+        open_transport(*made, load=False, root=root)
+
+
+def test_batches_of_a_slow_network_are_small(root, made, monkeypatch):
+    """Each takes a quarter of a second, so that waiting for it says soon how far it came."""
+    monkeypatch.setitem(sys.modules, "pynq", None)
+    Board(root, monkeypatch)
+    slow = {**made[0], "bound_cycles": 10 ** 7}
+    for metadata, options, frames in ((slow, {}, 2), (slow, {"batch": 20}, 20), (made[0], {}, 128)):
+        transport = open_transport(metadata, made[1], load=False, root=root, **options)
+        assert transport.capacity == frames
+        transport.close()
 
 
 @pytest.mark.parametrize("change, message", [
