@@ -1,8 +1,9 @@
 """How long it takes to size the FIFOs of a 50-layer residual network at 224 x 224.
 
-    python benchmarks/fifos.py [--cycles N]
+    python benchmarks/fifos.py [--cycles N] [--check]
 
-The units are their schedules alone, folded for at most N cycles a frame, 4 bit activations.
+The units are their schedules alone, folded for at most N cycles a frame, 4 bit activations. With
+--check every FIFO is made one smaller in turn, and the graph simulated with that.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from amaranth import unsigned
 
 from quinnoa.graph.fifos import size_fifos
 from quinnoa.graph.layers import Stream
+from quinnoa.graph.steady import Timer
 from quinnoa.graph.timing import Edge, Flow
 from quinnoa.graph.units import converters
 from quinnoa.rtl.add import AddUnit
@@ -122,10 +124,27 @@ def residual(cycles):
     return flow, [*net.widths, 4 * pe]
 
 
+def smaller(depths):
+    """Yield the depths with one FIFO made one smaller, each in turn; the least FIFO holds 2."""
+    for k, depth in enumerate(depths):
+        if depth:
+            yield [*depths[:k], depth - 1 if depth > 2 else 0, *depths[k + 1:]]
+
+
+def check(flow, depths, timing):
+    """Print with how many FIFOs one smaller the graph is slower, by simulating each."""
+    started, timer = time.perf_counter(), Timer(flow)
+    late = [timer.settle(less, timing.cycles, timing.latency) is None for less in smaller(depths)]
+    print(f"one smaller, the bottleneck stalls or the latency grows: {sum(late)} of {len(late)} "
+          f"FIFOs ({time.perf_counter() - started:.0f} s)")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cycles", type=int, default=620_000)
-    flow, widths = residual(parser.parse_args().cycles)
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    flow, widths = residual(arguments.cycles)
     started, busy = time.perf_counter(), time.process_time()
     depths, timing = size_fifos(flow, widths)
     wall, cpu = time.perf_counter() - started, time.process_time() - busy
@@ -134,6 +153,8 @@ def main():
     print(f"bound {flow.bound:,}, cycles {timing.cycles:,}, latency {timing.latency:,}, "
           f"{sum(depth > 0 for depth in depths)} FIFOs, "
           f"{sum(d * w for d, w in zip(depths, widths, strict=True)) / 1024:,.0f} kbit")
+    if arguments.check:
+        check(flow, depths, timing)
 
 
 if __name__ == "__main__":

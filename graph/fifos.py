@@ -1,6 +1,9 @@
 """FIFO depths: the smallest with which a graph of units runs at its bound."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from .engine import ENDLESS, Simulation
 from .steady import Plain, Timer, Timing, first_latency
@@ -9,7 +12,7 @@ from .timing import Flow
 __all__ = ["size_fifos"]
 
 # Transfers that the search may simulate, a few seconds. What it has not come to then stays ample.
-EFFORT = 60_000_000
+EFFORT = 600_000_000
 # Frames over which cycles are averaged where a unit is slower than its steps.
 FRAMES = 6
 
@@ -18,9 +21,11 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
                effort: int = EFFORT) -> tuple[list[int], Timing]:
     """Return the least depth of the FIFO in every edge, and the timing with them.
 
-    From depths that are proven to be ample each is made as small in turn, the largest first, as
-    the cycles a frame and the latency of a first frame allow. In a marked graph a larger FIFO never
-    delays anything: so bisection finds each one's least.
+    From depths that are proven to be ample they go down to those below which no first frame can go
+    through in time, many at one trial where that will do. Where it will not, each is made as small
+    in turn, the largest first, as the latency of a first frame allows, and, should that not be
+    enough, the cycles a frame. In a marked graph a larger FIFO never delays anything: so bisection
+    finds each one's least.
 
     Parameters
     ----------
@@ -32,17 +37,18 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
         but the largest graphs.
     """
     timer = Timer(flow)
-    depths, cycles, latency = _ample(timer)
-    order = sorted((k for k, depth in enumerate(depths) if depth),
-                   key=lambda k: (-depths[k] * widths[k], k))
-    search = _Search(timer, cycles, effort)
-    needed = search.needed(depths, order, latency)
-    if len(needed) < len(order):
-        # A FIFO that goes takes its own latency with it.
-        latency = timer.timing(depths, cycles).latency
-    for k in needed:
-        search.shrink(depths, k, latency)
-    return depths, timer.timing(depths, cycles)
+    ample, cycles, latency = _ample(timer)
+    order = sorted((k for k, depth in enumerate(ample) if depth),
+                   key=lambda k: (-ample[k] * widths[k], k))
+    for whole in (False, True):
+        search = _Search(timer, ample, cycles, latency, effort, whole)
+        search.remove(order)
+        search.lower([k for k in order if search.depths[k]])
+        run = timer.settle(search.depths, cycles, search.latency, run=search.run)
+        if run is not None:
+            break
+    assert run is not None
+    return search.depths, timer.told(run, cycles)
 
 
 def _ample(timer: Timer) -> tuple[list[int], int, int]:
@@ -91,49 +97,118 @@ def _fastest(timer: Timer, depths: list[int]) -> tuple[int, Simulation | Plain]:
 
 
 class _Search:
-    """The search for smaller depths that do as well, as long as its effort lasts."""
+    """The search for the least depths, as long as its effort lasts.
 
-    def __init__(self, timer: Timer, cycles: int, effort: int) -> None:
-        self._timer, self._cycles, self._until = timer, cycles, timer.beats + effort
+    Attributes
+    ----------
+    depths : list of int
+        With these a first frame goes through within ``latency``, and, where the search has looked
+        at ``whole`` trials, frames go through every ``cycles`` cycles.
+    least : list of int
+        Where ``depths`` are no larger than now, one that is smaller will not do; 0 where the FIFO
+        may have to go.
+    """
 
-    def do(self, depths: Sequence[int], latency: int) -> bool:
-        """Tell whether depths do; never, once no effort is left."""
-        return (self._timer.beats < self._until
-                and self._timer.settle(depths, self._cycles, latency) is not None)
+    def __init__(self, timer: Timer, depths: list[int], cycles: int, latency: int, effort: int,
+                 whole: bool) -> None:
+        self._timer, self._cycles, self._whole = timer, cycles, whole
+        self._until = timer.beats + effort
+        self.depths, self.latency = list(depths), latency
+        self._delays = [0] * len(depths)    # cycles that a beat is in each FIFO at the least
+        self.least = [0] * len(depths)
+        self._stale = True
+        self.run: Simulation | Plain | None = None      # with these depths
 
-    def needed(self, depths: list[int], order: list[int], latency: int) -> list[int]:
-        """Take away every FIFO that can go, in order; return those that cannot.
+    def _do(self, depths: Sequence[int]) -> bool:
+        """Tell whether depths do, and keep them if so; never, once no effort is left."""
+        if self._timer.beats >= self._until:
+            return False
+        run = self._timer.settle(depths, self._cycles, self.latency, whole=self._whole)
+        if run is not None:
+            self.depths, self.run, self._stale = list(depths), run, True
+        return run is not None
 
-        All of them at a trial, or else one half and then the other.
-        """
-        if not order:
-            return []
-        trial = list(depths)
-        for k in order:
-            trial[k] = 0
-        if self.do(trial, latency):
-            depths[:] = trial
-            return []
-        if len(order) == 1:
-            return order
+    def remove(self, order: list[int]) -> None:
+        """Take away every FIFO that can go, in order."""
+        self._bound()
+        unsure = [k for k in order if not self.least[k]]
+        self._remove(unsure)
+        if self.run is not None:
+            # A FIFO that goes takes its own latency with it.
+            self.latency = first_latency(self.run)
+        for k in unsure:
+            self._delays[k], self._stale = min(self.depths[k], 1), True
+
+    def _remove(self, order: list[int]) -> None:
+        """Take away all of them at a trial, or else one half and then the other."""
+        if not order or self._do([0 if k in order else depth
+                                  for k, depth in enumerate(self.depths)]) or len(order) == 1:
+            return
         half = len(order) // 2
-        return [*self.needed(depths, order[:half], latency),
-                *self.needed(depths, order[half:], latency)]
+        self._remove(order[:half])
+        self._remove(order[half:])
 
-    def shrink(self, depths: list[int], k: int, latency: int) -> None:
-        """Make one FIFO, which cannot go, the least that does, all others as they are."""
-        def does(depth: int) -> bool:
-            return self.do([*depths[:k], depth, *depths[k + 1:]], latency)
+    def lower(self, order: list[int]) -> None:
+        """Make every FIFO the least that does: all at a trial, or one half and then the other."""
+        if self._stale:
+            self._bound()
+        order = [k for k in order if self.depths[k] > self.least[k]]
+        if not order or self._do([self.least[k] if k in order else depth
+                                  for k, depth in enumerate(self.depths)]):
+            return
+        if len(order) == 1:
+            self._shrink(order[0])
+            return
+        half = len(order) // 2
+        self.lower(order[:half])
+        self.lower(order[half:])
 
+    def _shrink(self, k: int) -> None:
+        """Make one FIFO the least that does, all others as they are."""
+        low, step = self.least[k] + 1, 1
         # Most are at their least, or near it: farther and farther down, and then between.
-        low, high, step = 2, depths[k], 1
-        while low < high and does(max(low, high - step)):
-            high, step = max(low, high - step), 2 * step
-        low = max(low, high - step + 1)
-        while low < high:
-            middle = (low + high) // 2
-            if does(middle):
-                high = middle
-            else:
+        while low < self.depths[k]:
+            depth = max(low, self.depths[k] - step)
+            if not self._do([*self.depths[:k], depth, *self.depths[k + 1:]]):
+                low = depth + 1
+                break
+            step *= 2
+        while low < self.depths[k]:
+            middle = (low + self.depths[k]) // 2
+            if not self._do([*self.depths[:k], middle, *self.depths[k + 1:]]):
                 low = middle + 1
-        depths[k] = high
+
+    def _bound(self) -> None:
+        """Find below which depth of a FIFO no first frame goes through in time.
+
+        Smaller FIFOs make nothing earlier than it is with these, and what is later than the latest
+        that still lets the last beat out in time is too late. So, of the earliest transfers X and
+        the latest steps S that give, a FIFO is needed unless
+
+            S[m] >= X[m - room] + 1,    and one is deep enough only if
+            S[m] >= X[m - room - depth] + 2.
+
+        Beats take no time through a FIFO of which it is not known that it is needed, and two
+        cycles where it must hold three or more: then less time is left, and others may be deeper.
+        """
+        wanted = [k for k, depth in enumerate(self.depths) if depth]
+        before: list[int] = []
+        while self._timer.backwards is not None and wanted and self._delays != before:
+            before = self._delays
+            earliest, latest = (
+                Simulation(program, self.depths, fifo_delay=before, probes=wanted)
+                for program in (self._timer.program, self._timer.backwards) if program)
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda run: run.go(1), (earliest, latest)))
+            for k in wanted:
+                x = earliest.transfers(k)
+                s = earliest.first_in + self.latency - latest.transfers(k)[::-1]
+                room = _rooms(self._timer.flow)[k]
+                if before[k] or np.any(s[room:] <= x[:-room]):
+                    gone = np.searchsorted(x, s - 2, side="right")
+                    self.least[k] = max(2, int((np.arange(len(x)) - gone).max()) + 1 - room)
+            self._delays = [max(delay, min(least, 3) - 1)
+                            for delay, least in zip(before, self.least, strict=True)]
+        self.least = [max(least, delay + 1) if delay else 0
+                      for least, delay in zip(self.least, self._delays, strict=True)]
+        self._stale = False

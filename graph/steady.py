@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -83,17 +84,22 @@ class Timer:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self.beats = 0                  # transfers that were simulated
-        self._program = None
+        self.program: Program | None = None
         waits = any(process.waits for _, process in flow.processes)
         if (waits or sum(flow.beats) > SMALL) and has_compiler():
-            self._program = Program(flow)
+            self.program = Program(flow)
 
     def start(self, depths: Sequence[int], *, pace: int = 0,
               fifo_delay: int | None = None) -> Simulation | Plain:
         """Return a simulation at its start; see ``Simulation``."""
-        if self._program is None:
+        if self.program is None:
             return Plain(self.flow, depths, pace, fifo_delay)
-        return Simulation(self._program, depths, pace=pace, fifo_delay=fifo_delay)
+        return Simulation(self.program, depths, pace=pace, fifo_delay=fifo_delay)
+
+    @cached_property
+    def backwards(self) -> Program | None:
+        """The program for time that runs backwards."""
+        return self.program and self.program.reversed()
 
     def memory(self, depths: Sequence[int]) -> int:
         """Return how many frames back anything in the graph can depend on."""
@@ -107,20 +113,23 @@ class Timer:
         return min(max(1, *frames), MOST_FRAMES // 2)
 
     def settle(self, depths: Sequence[int], cycles: int, latency: int | None = None,
-               fifo_delay: int | None = None) -> Simulation | Plain | None:
+               fifo_delay: int | None = None, whole: bool = True,
+               run: Simulation | Plain | None = None) -> Simulation | Plain | None:
         """Run until frames go through every ``cycles`` cycles; None if they never do.
 
         ``cycles`` must be no less than the bound. The input offers a frame every ``cycles`` cycles:
         what keeps up with that is as fast when the input always offers. The first frame must go
-        through within ``latency``.
+        through within ``latency``; if not ``whole``, no more than that is asked. ``run`` is one
+        with all this that has begun.
         """
-        run = self.start(depths, pace=cycles, fifo_delay=fifo_delay)
-        settles = self._settles(run, self.memory(depths), cycles, latency)
-        self.beats += run.beats
+        before = run.beats if run else 0
+        run = run or self.start(depths, pace=cycles, fifo_delay=fifo_delay)
+        settles = self._settles(run, self.memory(depths), cycles, latency, whole)
+        self.beats += run.beats - before
         return run if settles else None
 
     def _settles(self, run: Simulation | Plain, memory: int, cycles: int,
-                 latency: int | None) -> bool:
+                 latency: int | None, whole: bool) -> bool:
         """Go on until frames go through every ``cycles`` cycles; tell whether they ever do."""
         late = 0
         for frames in range(1, MOST_FRAMES + 1):
@@ -131,6 +140,8 @@ class Timer:
             if frames == 1:
                 if latency is not None and first_latency(run) > latency:
                     return False
+                if not whole:
+                    return True
                 continue
             if _period(run.ends, run.marks, memory, 1) == cycles:
                 return True
@@ -140,21 +151,18 @@ class Timer:
                 return False
         return False
 
-    def timing(self, depths: Sequence[int], cycles: int | None = None) -> Timing:
-        """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still.
+    def timing(self, depths: Sequence[int]) -> Timing:
+        """Return cycles a frame and latency; ``QuinnoaError`` where the graph stands still."""
+        cycles = self.flow.bound
+        run = self.settle(depths, cycles)
+        if run is None:
+            run = self.start(depths, pace=cycles)
+            run.go(1)
+            cycles = self._settled(depths)
+        return self.told(run, cycles)
 
-        With ``cycles``, which ``settle`` has found, only so many frames are run as show what FIFOs
-        hold between one frame and the next.
-        """
-        run = self.start(depths, pace=self.flow.bound)
-        run.go(1 if cycles is None else 4)
-        if cycles is None:
-            cycles = self.flow.bound
-            settled = self.settle(depths, cycles)
-            if settled is None:
-                cycles = self._settled(depths)
-            else:
-                run = settled
+    def told(self, run: Simulation | Plain, cycles: int) -> Timing:
+        """Return what a run that has settled tells."""
         return Timing(cycles, first_latency(run), tuple(n / cycles for n in self.flow.steps),
                       tuple(run.occupancy))
 

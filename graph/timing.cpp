@@ -1,8 +1,13 @@
-// Timing of a graph of units: what graph/timing.py defines, at some ten nanoseconds an event.
+// Timing of a graph of units: what graph/timing.py defines, at a few nanoseconds an event.
 //
-// A process runs until a beat, a credit or a token that it needs is not known yet, or until the
-// horizon; then the next one that can go on. A Wait is a link like a stream, without credits: the
-// one process gives a token in the step waited for, the other takes it.
+// A link leads from the steps S that give its beats to the steps X that take them:
+//
+//     X[m] >= S[m] + latency,    S[m] >= X[m - room] + back
+//
+// A process runs, many events of one kind at once, until a beat that it needs is not known yet, or
+// until the horizon; then the next one that can go on. Credits would stop it every few beats, and
+// most of the time in vain: so it does not ask for them. If at the horizon a link turns out to have
+// given what it had no credit for, all go back to the horizon before, and there it does ask.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,6 +18,12 @@ using i64 = int64_t;
 namespace {
 
 const i64 ENDLESS = INT64_MAX;
+const i64 AT_ONCE = 1024;                   // events, at the most
+
+// A place in a ring from which a process reads what it waits for, or to which it writes.
+struct Place {
+    i64 *data, mask, at, plus;
+};
 
 // The latest entries of a growing sequence.
 struct Ring {
@@ -20,10 +31,11 @@ struct Ring {
     i64 mask = 15;
 
     i64 &operator[](i64 k) { return data[k & mask]; }
+    Place place(i64 at, i64 plus) { return {data.data(), mask, at, plus}; }
 
-    // Make room for entry `next`, while those from `oldest` on are still needed.
-    void reserve(i64 oldest, i64 next) {
-        if (next - oldest > mask) grow(next);
+    // Make room for n entries from `next` on, while those from `oldest` on are still needed.
+    void reserve(i64 oldest, i64 next, i64 n) {
+        while (next + n - oldest > mask + 1) grow(next);
     }
 
     void grow(i64 next) {
@@ -36,79 +48,67 @@ struct Ring {
     }
 };
 
-// The most beats between two places at once: how many entered, shifted by `shift`, in the cycle in
-// which a beat left or before.
+// The most beats at once of those given, as seen `shift` cycles late, and not yet taken.
 struct Meter {
-    i64 shift = 0, in = 0, out = 0, most = 0;
-
-    void go(Ring &entered, i64 enters, Ring &left, i64 leaves) {
-        while (in < enters && out < leaves) {
-            if (entered[in] <= left[out] + shift)
-                most = std::max(most, ++in - out);
-            else
-                out++;
-        }
-    }
+    i64 shift, at = 0, most = 0;
 };
 
 struct Link {
-    i64 room, latency, depth, fifo_latency;
+    i64 gives = 0, takes = 0;               // beats so far
+    Ring given, taken;                      // S + latency, X
+    i64 room, latency, back;
     int giver, taker;                       // -1: the network's end
+    bool asks = false;                      // for credits
     bool giver_waits = false, taker_waits = false;
-    i64 offers = 0, enters = 0, takes = 0;  // beats so far
-    Ring offered, entered, held, left;      // held, left: behind the FIFO only
+    i64 old_gives = 0, old_takes = 0;       // at the horizon before
     i64 limit = 0, pace = 0, frame = 1;     // at the network's ends
-    std::vector<i64> *probe = nullptr, *entry_probe = nullptr;
-    // Beats in the FIFO; where it never fills, beats between a step that gives one and its
-    // transfer, and the same a cycle after that.
-    Meter meters[2];
+    std::vector<i64> *probes = nullptr;     // two: taken, given
+    std::vector<Meter> meters;
 
+    bool keeps_taken() const { return room != ENDLESS || !meters.empty() || probes; }
+
+    void reserve_taken(i64 n) {
+        i64 oldest = room == ENDLESS ? old_takes : std::min(old_takes, old_gives - room);
+        for (Meter &meter : meters) oldest = std::min(oldest, meter.at);
+        taken.reserve(oldest, takes, n);
+    }
+
+    // At the network's input: offer beats ahead of what is taken.
+    void offer() {
+        i64 until = std::min(limit, takes + AT_ONCE);
+        if (gives < until) given.reserve(old_takes, gives, until - gives);
+        for (; gives < until; gives++) given[gives] = gives / frame * pace + latency;
+    }
+
+    // Tell whether a beat was given without a credit.
+    bool owes() {
+        if (room == ENDLESS || asks) return false;
+        for (i64 m = std::max(old_gives, room); m < gives; m++)
+            if (m - room >= takes || taken[m - room] + back > given[m] - latency) return true;
+        return false;
+    }
+
+    // There are more than `most` beats if one is taken when the one `most` later is there.
     void measure() {
-        for (Meter &meter : meters) meter.go(entered, enters, left, takes);
+        for (Meter &meter : meters)
+            while (meter.at < takes && meter.at + meter.most < gives)
+                if (given[meter.at + meter.most] <= taken[meter.at] + meter.shift)
+                    meter.most++;
+                else
+                    meter.at++;
     }
-    i64 oldest_in() const { return std::min(meters[0].in, meters[1].in); }
-    i64 oldest_out() const { return std::min(meters[0].out, meters[1].out); }
 
-    // Let into the FIFO what is known to enter it.
-    void pump() {
-        while (enters < offers && (depth == ENDLESS || enters - depth < takes)) {
-            i64 cycle = offered[enters];
-            if (enters) cycle = std::max(cycle, entered[enters - 1] + 1);
-            if (enters >= depth) cycle = std::max(cycle, left[enters - depth] + 1);
-            entered.reserve(std::min(enters - std::min(room, enters) - 1, oldest_in()), enters);
-            entered[enters] = cycle;
-            held.reserve(takes, enters);
-            held[enters++] = cycle + fifo_latency;
-            if (entry_probe) entry_probe->push_back(cycle);
+    // All up to the horizon is certain.
+    void keep() {
+        measure();
+        if (probes) {
+            for (i64 k = old_takes; k < takes; k++) probes[0].push_back(taken[k]);
+            for (i64 k = old_gives; k < gives; k++) probes[1].push_back(given[k]);
         }
+        old_gives = gives, old_takes = takes;
     }
 
-    void offer(i64 cycle) {
-        offered.reserve(depth ? enters : takes, offers);
-        offered[offers++] = cycle;
-        if (depth) pump();
-    }
-
-    bool empty() const { return takes >= (depth ? enters : offers); }
-    i64 front() { return takes < 0 ? 0 : depth ? held[takes] : offered[takes]; }
-
-    void take(i64 cycle) {
-        if (!depth) {
-            if (room != ENDLESS) {
-                entered.reserve(takes - room - 1, takes);
-                entered[takes] = cycle;
-            }
-            takes++;
-            enters = takes;
-            if (entry_probe) entry_probe->push_back(cycle);
-        } else {
-            left.reserve(std::min(oldest_out(), takes - (depth == ENDLESS ? 0 : depth) - 1), takes);
-            left[takes++] = cycle;
-            measure();
-            pump();
-        }
-        if (probe) probe->push_back(cycle);
-    }
+    void go_back() { gives = old_gives, takes = old_takes, giver_waits = taker_waits = false; }
 };
 
 struct Kind {
@@ -116,109 +116,199 @@ struct Kind {
     std::vector<Link *> takes, gives;
 };
 
-struct Process {
-    std::vector<Kind> kinds;
-    const uint16_t *events;                 // kind of every event of a period
-    i64 length, periods;                    // events a period, periods a frame
-    i64 at = 0, lap = 0, frame = 0, last = 0;
+struct State {
+    i64 at = 0, left = 0, lap = 0, frame = 0, last = 0;
     uint64_t hash = 0;
-    bool queued = true;
 };
+
+struct Process : State {
+    std::vector<Kind> kinds;
+    const int32_t *runs;                    // (runs, 2): a kind, and how many events in a row
+    i64 length, periods;                    // runs a period, periods a frame
+    bool queued = true;
+    State old;                              // at the horizon before
+};
+
+// Do up to n events, as far as the horizon: each in the first cycle that all it reads allows.
+// R and W are how many places it reads and writes; -1: as many as there are.
+template <int R, int W>
+i64 advance(State &p, i64 gap, i64 n, i64 horizon, const std::vector<Place> &reads,
+            const std::vector<Place> &writes) {
+    const int n_reads = R < 0 ? reads.size() : R, n_writes = W < 0 ? writes.size() : W;
+    const Place *r = reads.data(), *w = writes.data();
+    i64 last = p.last, k = 0;
+    uint64_t hash = p.hash;
+    for (; k < n; k++) {
+        i64 cycle = last + gap;
+        for (int j = 0; j < n_reads; j++)
+            cycle = std::max(cycle, r[j].data[(r[j].at + k) & r[j].mask] + r[j].plus);
+        if (cycle > horizon) break;
+        for (int j = 0; j < n_writes; j++)
+            w[j].data[(w[j].at + k) & w[j].mask] = cycle + w[j].plus;
+        hash = (hash ^ uint64_t(cycle - last)) * 0x100000001b3u;
+        last = cycle;
+    }
+    p.last = last, p.hash = hash;
+    return k;
+}
+
+const decltype(&advance<0, 0>) ADVANCE[4][4] = {
+    {advance<0, 0>, advance<0, 1>, advance<0, 2>, advance<0, 3>},
+    {advance<1, 0>, advance<1, 1>, advance<1, 2>, advance<1, 3>},
+    {advance<2, 0>, advance<2, 1>, advance<2, 2>, advance<2, 3>},
+    {advance<3, 0>, advance<3, 1>, advance<3, 2>, advance<3, 3>}};
 
 struct Simulation {
     std::vector<Link> links;
     std::vector<Process> processes;
     std::vector<int> queue;
     std::vector<int> later;                 // those at the horizon
+    std::vector<Place> reads, writes;
     i64 horizon = 0, window, frames = 0, first_in = -1;
     i64 *ends;                              // (frames, processes): cycle of the last event
     uint64_t *hashes;                       // and of all distances between events
     i64 *o_ends;                            // (frames,): of the last beat of the output
     std::vector<std::vector<i64>> probes;
 
-    void wake(int process) {
-        if (process < 0 || processes[process].queued) return;
+    void wake(bool &waits, int process) {
+        if (!waits) return;
+        waits = false;
+        if (processes[process].queued) return;
         processes[process].queued = true;
         queue.push_back(process);
     }
 
-    void freed(Link &link) {
-        if (link.giver_waits) link.giver_waits = false, wake(link.giver);
-    }
-
-    void given(Link &link) {
-        if (link.taker < 0) {               // the output is taken at once
-            while (!link.empty()) {
-                i64 cycle = link.front();
-                link.take(cycle);
-                if (link.takes % link.frame == 0) o_ends[link.takes / link.frame - 1] = cycle;
-            }
-            freed(link);
-        } else if (link.taker_waits && !link.empty()) {
-            link.taker_waits = false, wake(link.taker);
+    // Of n events the ones for which a link has beats.
+    i64 takeable(Link &link, i64 n) {
+        if (link.giver < 0) {
+            link.offer();
+            if (first_in < 0) n = 1;        // that its cycle be seen
         }
+        // Tokens at the start need no waiting.
+        n = std::min(n, link.takes < 0 ? -link.takes : link.gives - link.takes);
+        if (n <= 0) link.taker_waits = true;
+        return n;
     }
 
-    // The cycle of the next event; -1 where something is not known yet.
-    i64 next(const Kind &kind, i64 cycle) {
+    // Of n events the ones for which a link has credits.
+    i64 giveable(Link &link, i64 n) {
+        if (!link.asks) return n;
+        n = std::min(n, link.gives < link.room ? link.room - link.gives
+                                               : link.room + link.takes - link.gives);
+        if (n <= 0) link.giver_waits = true;
+        return n;
+    }
+
+    // Find the places that n events of a kind read and write.
+    void place(const Kind &kind, i64 n) {
+        reads.clear(), writes.clear();
         for (Link *link : kind.takes) {
-            if (link->giver < 0 && link->offers < link->limit && link->empty())
-                link->offer(link->offers / link->frame * link->pace);
-            if (link->empty()) {
-                link->taker_waits = true;
-                return -1;
-            }
-            cycle = std::max(cycle, link->front());
+            if (!link->keeps_taken()) continue;
+            link->reserve_taken(n);
+            writes.push_back(link->taken.place(link->takes, 0));
         }
         for (Link *link : kind.gives) {
-            i64 freed = link->offers - link->room;
-            if (freed < 0) continue;
-            if (freed >= link->enters) {
-                link->giver_waits = true;
-                return -1;
-            }
-            cycle = std::max(cycle, link->entered[freed] + 1);
+            link->given.reserve(link->old_takes, link->gives, n);
+            writes.push_back(link->given.place(link->gives, link->latency));
+            if (link->asks && link->gives >= link->room)
+                reads.push_back(link->taken.place(link->gives - link->room, link->back));
         }
-        return cycle;
+        for (Link *link : kind.takes)
+            if (link->takes >= 0) reads.push_back(link->given.place(link->takes, 0));
+    }
+
+    void taken(Link &link, i64 n, i64 cycle) {
+        if (link.giver < 0 && first_in < 0) first_in = cycle;
+        link.takes += n;
+        wake(link.giver_waits, link.giver);
+    }
+
+    void given(Link &link, i64 n) {
+        link.gives += n;
+        if (link.taker >= 0) return wake(link.taker_waits, link.taker);
+        // The output is taken at once.
+        link.reserve_taken(n);
+        for (i64 k = link.takes; k < link.gives; k++) {
+            link.taken[k] = link.given[k];
+            if ((k + 1) % link.frame == 0) o_ends[k / link.frame] = link.given[k];
+        }
+        taken(link, n, 0);
+    }
+
+    // Do the next events of a process, as many as are known; tell how many, -1 at the horizon.
+    i64 step(Process &p) {
+        const Kind &kind = p.kinds[p.runs[2 * p.at]];
+        i64 n = std::min(p.left, AT_ONCE);
+        for (Link *link : kind.takes)
+            if ((n = takeable(*link, n)) <= 0) return 0;
+        for (Link *link : kind.gives)
+            if ((n = giveable(*link, n)) <= 0) return 0;
+        place(kind, n);
+        bool many = reads.size() > 3 || writes.size() > 3;
+        auto advances = many ? advance<-1, -1> : ADVANCE[reads.size()][writes.size()];
+        i64 done = advances(p, kind.gap, n, horizon, reads, writes);
+        if (!done) return -1;
+        for (Link *link : kind.takes) taken(*link, done, p.last);
+        for (Link *link : kind.gives) given(*link, done);
+        return done;
     }
 
     void run(int index) {
         Process &p = processes[index];
-        i64 last = p.last, at = p.at;
-        uint64_t hash = p.hash;
-        bool waits_for_time = true;         // or for more frames
         while (p.frame < frames) {
-            const Kind &kind = p.kinds[p.events[at]];
-            i64 cycle = next(kind, last + kind.gap);
-            if (cycle < 0) {
-                waits_for_time = false;
-                break;
+            i64 done = step(p);
+            if (!done) return;
+            if (done < 0) break;
+            if (p.left -= done) continue;
+            if (++p.at == p.length) {
+                p.at = 0;
+                if (++p.lap == p.periods) {
+                    p.lap = 0;
+                    ends[p.frame * processes.size() + index] = p.last;
+                    hashes[p.frame * processes.size() + index] = p.hash;
+                    p.frame++, p.hash = 0;
+                }
             }
-            if (cycle > horizon) break;
-            for (Link *link : kind.takes) {
-                if (link->giver < 0 && first_in < 0) first_in = cycle;
-                link->take(cycle);
-                freed(*link);
-            }
-            for (Link *link : kind.gives) {
-                link->offer(cycle + link->latency);
-                given(*link);
-            }
-            hash = (hash ^ uint64_t(cycle - last)) * 0x100000001b3u;
-            last = cycle;
-            if (++at < p.length) continue;
-            at = 0;
-            if (++p.lap < p.periods) continue;
-            p.lap = 0;
-            ends[p.frame * processes.size() + index] = cycle;
-            hashes[p.frame * processes.size() + index] = hash;
-            p.frame++, hash = 0;
+            p.left = p.runs[2 * p.at + 1];
         }
-        p.last = last, p.at = at, p.hash = hash;
-        if (waits_for_time) {
-            later.push_back(index);
-            p.queued = true;
+        later.push_back(index);
+        p.queued = true;
+    }
+
+    // Run all processes to the horizon, as if no link ever lacked a credit but those that ask.
+    void run_all() {
+        for (size_t at = 0; at < queue.size(); at++) {
+            int p = queue[at];
+            if (at == 4096) {
+                queue.erase(queue.begin(), queue.begin() + at);
+                at = 0;
+            }
+            processes[p].queued = false;
+            run(p);
         }
+        queue.clear();
+    }
+
+    // Run to the horizon; every link has had the credits that it gave for.
+    void run_to_horizon() {
+        i64 old_first_in = first_in;
+        while (true) {
+            run_all();
+            bool owes = false;
+            for (Link &link : links)
+                if (link.owes()) owes = link.asks = true;
+            if (!owes) break;
+            for (Link &link : links) link.go_back();
+            first_in = old_first_in;
+            later.clear();
+            for (size_t p = 0; p < processes.size(); p++) {
+                static_cast<State &>(processes[p]) = processes[p].old;
+                processes[p].queued = true;
+                queue.push_back(p);
+            }
+        }
+        for (Link &link : links) link.keep();
+        for (Process &p : processes) p.old = p;
     }
 
     // Go on to the end of frame `until`; false where nothing moves any more.
@@ -226,19 +316,12 @@ struct Simulation {
         frames = until;
         for (Link &link : links)
             if (link.giver < 0) link.limit = until * link.frame;
+        // The first units have long done the last frame, the last ones just now.
+        for (Process &p : processes) horizon = std::min(horizon, p.last);
         while (true) {
-            for (int p : later) queue.push_back(p);
+            queue.insert(queue.end(), later.begin(), later.end());
             later.clear();
-            for (size_t queue_at = 0; queue_at < queue.size(); queue_at++) {
-                int p = queue[queue_at];
-                if (queue_at == 4096) {
-                    queue.erase(queue.begin(), queue.begin() + queue_at);
-                    queue_at = 0;
-                }
-                processes[p].queued = false;
-                run(p);
-            }
-            queue.clear();
+            run_to_horizon();
             bool done = true, waits = false;
             for (Process &p : processes) done &= p.frame >= until;
             for (int p : later) waits |= processes[p].frame < until;
@@ -253,35 +336,32 @@ struct Simulation {
 
 extern "C" {
 
-// links: (count, 7) of room, latency, giver, taker, tokens at the start, beats a frame, probed.
-// kinds: a run of numbers: gap, takes, their links, gives, their links; kind_starts: where each
-// process's begin; events: where each one's lie, how many, and periods a frame.
-void *timing_new(i64 n_links, const i64 *links, const i64 *depths, const i64 *latencies,
-                 i64 n_processes, const i64 *kind_counts, const i64 *kinds,
-                 const uint16_t *const *events, const i64 *lengths, const i64 *periods,
-                 i64 pace, i64 window) {
+// links: (count, 10) of room (-1: endless), latency, back, giver, taker, tokens at the start, beats
+// a frame, probed, meters, the first one's shift (the second's is one more).
+// kinds: a run of numbers: gap, takes, their links, gives, their links, for all kinds of a process,
+// and the cycle that its first gap counts from; runs: where each process's lie, how many, and
+// periods a frame.
+void *timing_new(i64 n_links, const i64 *links, i64 n_processes, const i64 *kind_counts,
+                 const i64 *kinds, const int32_t *const *runs, const i64 *lengths,
+                 const i64 *periods, i64 pace, i64 window) {
     Simulation *s = new Simulation;
     s->window = window;
     s->links.resize(n_links);
     s->probes.resize(2 * n_links);
     for (i64 k = 0; k < n_links; k++) {
         Link &link = s->links[k];
-        const i64 *row = links + 7 * k;
+        const i64 *row = links + 10 * k;
         link.room = row[0] < 0 ? ENDLESS : row[0];
-        link.latency = row[1], link.giver = row[2], link.taker = row[3];
-        link.takes = -row[4], link.frame = row[5], link.pace = pace;
-        link.depth = depths[k] < 0 ? ENDLESS : depths[k];
-        link.fifo_latency = latencies[k];
-        if (link.depth == ENDLESS) {
-            link.meters[0].shift = link.latency;
-            link.meters[1].shift = link.latency + 1;
-        }
-        if (row[6]) link.probe = &s->probes[2 * k], link.entry_probe = &s->probes[2 * k + 1];
+        link.latency = row[1], link.back = row[2], link.giver = row[3], link.taker = row[4];
+        link.takes = link.old_takes = -row[5], link.frame = row[6], link.pace = pace;
+        if (row[7]) link.probes = &s->probes[2 * k];
+        for (i64 m = 0; m < row[8]; m++) link.meters.push_back({row[9] + m});
     }
     s->processes.resize(n_processes);
     for (i64 p = 0; p < n_processes; p++) {
         Process &process = s->processes[p];
-        process.events = events[p], process.length = lengths[p], process.periods = periods[p];
+        process.runs = runs[p], process.length = lengths[p], process.periods = periods[p];
+        process.left = process.runs[1];
         for (i64 k = 0; k < kind_counts[p]; k++) {
             Kind kind;
             kind.gap = *kinds++;
@@ -290,6 +370,7 @@ void *timing_new(i64 n_links, const i64 *links, const i64 *depths, const i64 *la
             process.kinds.push_back(kind);
         }
         process.last = *kinds++;
+        process.old = process;
         s->queue.push_back(p);
     }
     return s;
@@ -309,10 +390,11 @@ i64 timing_first_in(void *s) { return static_cast<Simulation *>(s)->first_in; }
 // Beats taken of a link, and what its meters say.
 i64 timing_taken(void *s, i64 link) { return static_cast<Simulation *>(s)->links[link].takes; }
 i64 timing_most(void *s, i64 link, i64 meter) {
-    return static_cast<Simulation *>(s)->links[link].meters[meter].most;
+    std::vector<Meter> &meters = static_cast<Simulation *>(s)->links[link].meters;
+    return meter < i64(meters.size()) ? meters[meter].most : 0;
 }
 
-// What a probed link has seen: transfers out (which 0) or in (1).
+// What a probed link has seen: beats taken (which 0), or given, by their latency later (1).
 i64 timing_probe(void *s, i64 link, i64 which, const i64 **data) {
     std::vector<i64> &probe = static_cast<Simulation *>(s)->probes[2 * link + which];
     *data = probe.data();
