@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
+from .checks import check_alike, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
 from .families import GENERIC
 from .matvec import matvec
@@ -14,12 +15,11 @@ from .outlet import Outlet
 from .raw import RawSum, weight_bits
 from .rows import Rows, simplify_steps, type_range, value_range
 from .schedule import Schedule
-from .shapes import is_bipolar, range_of, shape_for
-from .thresholds import Thresholds
+from .shapes import is_bipolar, shape_for
 from .weights import block_is_cheaper, pack_words
 from .writes import Contents, make_memory, writes_signature
 
-__all__ = ["MVTU", "check_alike", "check_thresholds", "check_weights"]
+__all__ = ["MVTU"]
 
 # Constants of the rows that depend on weights and thresholds.
 _WRITTEN = ("start", "compare", "falls", "rest")
@@ -87,6 +87,8 @@ class MVTU(wiring.Component):
         # Constant weights are for synthesis to fold into plain logic.
         self._family = GENERIC if self.nf * self.sf == 1 and not writable else family
 
+        low, high = self._sum_range(weights)
+        self.y_shape = shape_for(low.min(), high.max()) if thresholds is None else thresholds.shape
         weights, self._rows = self._lay_rows(weights, thresholds)
         words, width = self._lay_weights(weights)
         self._weights = make_memory(words, width=width, memory=memory, writable=writable)
@@ -116,22 +118,24 @@ class MVTU(wiring.Component):
         return Accumulator(simd=self.simd, x_shape=self.x_shape, w_shape=self.w_shape,
                            width=self.acc_width, family=self._family, init=True)
 
+    def _sum_range(self, weights):
+        """Return the lowest and the highest sum of every row; if writable, of any weights."""
+        if self.writable:
+            return tuple(np.full(self.mh, end)
+                         for end in type_range(self.mw, self.x_shape, self.w_shape))
+        return value_range(weights, self.x_shape)
+
     def _lay_rows(self, weights, thresholds):
         """Return the weights, and what each row adds to its raw sum and compares it with."""
         # Padded columns have weight 0, which adds nothing.
         weights = np.pad(weights, ((0, 0), (0, self.sf * self.simd - self.mw)))
         steps = None
-        if self.writable:
-            low, high = (np.full(self.mh, end)
-                         for end in type_range(self.mw, self.x_shape, self.w_shape))
-            if thresholds is not None:
-                full = thresholds.full(self.mh)
-                steps = full.values, full.falls, full.base
-        else:
-            if thresholds is not None:
-                weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, thresholds)
-            low, high = value_range(weights, self.x_shape)
-        self.y_shape = shape_for(low.min(), high.max()) if steps is None else thresholds.shape
+        if thresholds is not None and self.writable:
+            full = thresholds.full(self.mh)
+            steps = full.values, full.falls, full.base
+        elif thresholds is not None:
+            weights, *steps = simplify_steps(weights, self.x_shape, self.w_shape, thresholds)
+        low, high = self._sum_range(weights)
         raw = RawSum(self.simd, self.x_shape, self.w_shape, inverts=self._family.lut6)
         meaning = {"scale": raw.scale, "offset": raw.offset(weights)}
         return weights, (Rows.of_values(low, high, **meaning) if steps is None else
@@ -357,43 +361,6 @@ class MVTU(wiring.Component):
                 terms[0] = terms[0] + constants["base"].word_select(p, width)
             lanes += terms
         return lanes
-
-
-def check_weights(weights, w_shape):
-    """Return the weights as an array of int64; refuse what is none, or does not fit."""
-    weights = np.asarray(weights)
-    if weights.dtype.kind not in "iu":
-        raise TypeError(f"weights must be integers: they are {weights.dtype}")
-    if weights.ndim != 2 or weights.size == 0:
-        raise ValueError(f"weights must be a matrix (MH, MW): they have shape {weights.shape}")
-    low, high = range_of(w_shape)
-    if weights.min() < low or weights.max() > high:
-        raise ValueError(f"weights must lie in [{low}, {high}] to fit {w_shape!r}: "
-                         f"they span [{weights.min()}, {weights.max()}]")
-    if is_bipolar(w_shape) and np.any(weights == 0):
-        raise ValueError("bipolar weights are -1 or +1: there is a 0 among them")
-    return weights.astype(np.int64)
-
-
-def check_thresholds(thresholds, mh):
-    """Refuse what are no thresholds for 1 row or for all ``mh``."""
-    if thresholds is None:
-        return
-    if not isinstance(thresholds, Thresholds):
-        raise TypeError(f"thresholds must be Thresholds: they are {type(thresholds).__name__}")
-    if thresholds.channels not in (1, mh):
-        raise ValueError(f"there must be thresholds for 1 row or for all: MH is {mh}, "
-                         f"they are for {thresholds.channels}")
-
-
-def check_alike(unit, weights, thresholds):
-    """Refuse weights and thresholds that are not of the dims and shape of a unit's own."""
-    if weights.shape != unit.weights.shape:
-        raise ValueError(f"weights must be {unit.weights.shape}: they are {weights.shape}")
-    check_thresholds(thresholds, len(weights))
-    shapes = [None if each is None else each.shape for each in (unit.thresholds, thresholds)]
-    if shapes[0] != shapes[1] or is_bipolar(shapes[0]) != is_bipolar(shapes[1]):
-        raise ValueError(f"thresholds must be of {shapes[0]!r}: they are of {shapes[1]!r}")
 
 
 def _fold(whole, length, part, lanes, pad):

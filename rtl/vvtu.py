@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
 from .bank import bank
+from .checks import check_alike, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
 from .dot import Dot
 from .families import GENERIC
-from .mvtu import check_alike, check_thresholds, check_weights
 from .outlet import Outlet
 from .raw import RawSum, weight_bits
 from .rows import Rows, type_range, value_range

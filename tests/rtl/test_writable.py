@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinnoa.rtl.add import AddUnit
+from quinnoa.rtl.families import XC7
 from quinnoa.rtl.mvtu import MVTU
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of, shape_for
 from quinnoa.rtl.threshold import ThresholdUnit
@@ -15,7 +16,7 @@ from quinnoa.rtl.thresholds import NEVER, Thresholds
 from quinnoa.rtl.vvtu import VVTU
 from quinnoa.sim.streams import run_streams, run_vectors, schedule_cycles, stalls
 from tests.rewritten import Rewritten
-from tests.rtl.test_mvtu import draw
+from tests.rtl.test_mvtu import draw, primitive
 
 MVTU_FOLDS = [
     # mh, mw, pe, simd
@@ -123,16 +124,27 @@ def run_unwritten(dut, x, elements_out):
         dut.schedule, run.i_offers, run.o_ready, len(run.beats))
 
 
-@pytest.mark.parametrize("fold", MVTU_FOLDS)
-@pytest.mark.parametrize("kind", KINDS)
+def some_of(folds, kinds):
+    """Pair every fold with two kinds: so every kind is with a fold."""
+    return [(fold, kinds[(k + j) % len(kinds)]) for k, fold in enumerate(folds) for j in (0, 3)]
+
+
+@pytest.mark.parametrize("fold, kind", some_of(MVTU_FOLDS, KINDS))
 def test_mvtu_equals_both_models(fold, kind):
     rng = np.random.default_rng(0)
     x = draw(rng, kind[0], (4, fold[1]))
     run_both(make_mvtu(rng, fold, kind), make_mvtu(rng, fold, kind), x, fold[0])
 
 
-@pytest.mark.parametrize("fold", VVTU_FOLDS)
 @pytest.mark.parametrize("kind", KINDS)
+def test_mvtu_of_primitives_equals_both_models(kind, monkeypatch):
+    monkeypatch.setattr("quinnoa.rtl.plan.Instance", primitive)
+    rng = np.random.default_rng(7)
+    duts = [make_mvtu(rng, (5, 7, 2, 3), kind, family=XC7) for _ in range(2)]
+    run_both(*duts, draw(rng, kind[0], (3, 7)), 5)
+
+
+@pytest.mark.parametrize("fold, kind", some_of(VVTU_FOLDS, KINDS))
 def test_vvtu_equals_both_models(fold, kind):
     rng = np.random.default_rng(0)
     x = draw(rng, kind[0], (4, fold[0] * fold[2]))
