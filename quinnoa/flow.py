@@ -370,9 +370,10 @@ def _simulate_verilog(folder, network, settings, level, codes, result, progress)
     name, family, frames = settings["name"], settings["family"], len(codes)
     words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
     if level == "gates":
-        source = netlist_of(folder, name=name, family=family, progress=progress).verilog
+        netlist = netlist_of(folder, name=name, family=family, progress=progress)
         # A netlist is long, and run for few frames: nothing pays that takes the compiler longer.
-        options = {"cells": library(family), "optimize": 0}
+        options = {"cells": library(family, netlist.figures["cells"]), "optimize": 0}
+        source = netlist.verilog
     else:
         source, options = folder / f"{name}.v", {}
     progress(f"building and running the {'netlist' if level == 'gates' else 'RTL'}")

@@ -28,8 +28,8 @@ class Netlist:
     ----------
     verilog : Path
     figures : dict
-        ``tool``, ``family``, ``seconds`` of synthesis, and ``lut``, ``ff``, ``bram36``, ``uram``,
-        ``dsp`` of every unit (``layers``) and of all (``totals``).
+        ``tool``, ``family``, ``seconds`` of synthesis; ``lut``, ``ff``, ``bram36``, ``uram``,
+        ``dsp`` of every unit (``layers``) and of all (``totals``); ``cells`` by kind.
     """
 
     verilog: Path
@@ -76,11 +76,12 @@ def netlist_of(folder: Path, *, name: str, family: str,
         shutil.copyfile(folder / f"{name}.v", made / "source.v")
         cells = synthesise("source.v", top=name, family=family, folder=made,
                            outputs=[f"{name}.v"], progress=progress, timeout=TIMEOUT)
+        total = sum(cells.values(), Cells({}))
         figures = {
             "tool": f"Yosys {yosys_version()}", "family": family,
             "seconds": round(time.perf_counter() - started, 3),
             "layers": {unit: count.as_dict() for unit, count in cells.items() if unit},
-            "totals": sum(cells.values(), Cells({})).as_dict()}
+            "totals": total.as_dict(), "cells": dict(sorted(total.kinds.items()))}
         (made / "netlist.json").write_text(json.dumps(
             {"key": _key(folder, name, family), "figures": figures}, indent=2) + "\n")
         (made / "source.v").unlink()

@@ -1,10 +1,11 @@
 """Gate level: the Verilog library of a family's cells, for netlists of Yosys.
 
-The cells are Yosys' own descriptions of the vendors', but for the block RAMs: it has none of those,
-so they are here, on the common ``block_rams.v``.
+The cells are Yosys' own descriptions of the vendors', but for block RAMs and the multiplier of
+ECP5: it has none of those, so they are here, the block RAMs on the common ``block_rams.v``.
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from quinnoa.errors import QuinnoaError
@@ -23,24 +24,35 @@ _XILINX = {"1": ("DIADI", "DIPADIP", "DIBDI", "DIPBDIP", "DOADO", "DOPADOP", "DO
                  "DOUTADOUT", "DOUTPADOUTP", "DOUTBDOUT", "DOUTPBDOUTP")}
 
 
-def library(family: str) -> str:
+def library(family: str, kinds: Iterable[str] = ()) -> str:
     """Return Verilog with a module for every cell of ``family``.
+
+    Parameters
+    ----------
+    family : str
+    kinds : iterable of str
+        The cells that must be in it.
 
     Raises
     ------
     QuinnoaError
-        Yosys is missing, or has no cells for the family.
+        Yosys is missing, or has no cells for the family; or one of ``kinds`` has no description.
     """
     if family not in CELLS:
         raise QuinnoaError(f"there are no cells of the family {family}: gates are simulated for "
                            f"{', '.join(CELLS)}")
     if family == "ecp5":
-        block_rams = [_dp16kd()]
+        own = [_dp16kd(), _mult18x18d()]
     else:
-        block_rams = [_ramb(kilobits, generation) for kilobits in (18, 36) for generation in "12"]
+        own = [_ramb(kilobits, generation) for kilobits in (18, 36) for generation in "12"]
     cells = _without(_read(share_folder() / CELLS[family], set()),
                      ("DP16KD", "RAMB18E1", "RAMB36E1"))
-    return "\n".join([cells, BLOCK_RAMS.read_text(), *block_rams])
+    text = "\n".join([cells, BLOCK_RAMS.read_text(), *own])
+    missing = sorted(set(kinds) - set(re.findall(r"^\s*module (\w+)", text, flags=re.M)))
+    if missing:
+        raise QuinnoaError(f"gates of {family} cannot be simulated with {', '.join(missing)}: "
+                           "there is no description of it")
+    return text
 
 
 def _read(path: Path, seen: set[str]) -> str:
@@ -70,11 +82,29 @@ def _all(name: str, words: int) -> str:
     return "{" + ", ".join(f"{name}_{n:02X}" for n in reversed(range(words))) + "}"
 
 
+def _bus(name: str, width: int) -> str:
+    """Return the pins NAME0, NAME1, and so on as one value."""
+    return "{" + ", ".join(f"{name}{n}" for n in reversed(range(width))) + "}"
+
+
+def _mult18x18d() -> str:
+    """Return the multiplier of ECP5, its registers left out (FPGA-TN-02205)."""
+    pins = ", ".join([f"{name}{n}" for name in "ABC" for n in range(18)])
+    others = "SIGNEDA, SIGNEDB, SOURCEA, SOURCEB"
+    product = ", ".join(f"P{n}" for n in range(36))
+    return f"""
+module MULT18X18D({pins}, {others}, {product});
+  input {pins}, {others};
+  output {product};
+  wire signed [18:0] a = {{SIGNEDA & A17, {_bus("A", 18)}}}, b = {{SIGNEDB & B17, {_bus("B", 18)}}};
+  wire signed [37:0] product = a * b;
+  assign {_bus("P", 36)} = product[35:0];
+endmodule
+"""
+
+
 def _dp16kd() -> str:
     """Return the block RAM of ECP5: 1024 words of 18 bits (FPGA-TN-02204)."""
-    def bus(name: str, width: int) -> str:
-        return "{" + ", ".join(f"{name}{n}" for n in reversed(range(width))) + "}"
-
     def inputs(port: str) -> str:
         names = [f"DI{port}{n}" for n in range(18)] + [f"AD{port}{n}" for n in range(14)]
         names += [f"{name}{port}" for name in ("CE", "OCE", "CLK", "WE", "RST")]
@@ -92,11 +122,11 @@ def _dp16kd() -> str:
   parameter CLK{port}MUX = "CLK{port}";
   localparam MODE_{port} = WRITEMODE_{port} == "WRITETHROUGH" ? "WRITE_FIRST"
       : WRITEMODE_{port} == "READBEFOREWRITE" ? "READ_FIRST" : "NO_CHANGE";
-  wire [13:0] address_{port} = {bus(f"AD{port}", 14)};
+  wire [13:0] address_{port} = {_bus(f"AD{port}", 14)};
   // Of wide words, the lowest bits of the address enable bytes.
   wire [7:0] enables_{port} = DATA_WIDTH_{port} == 36 ? address_{port}[3:0]
       : DATA_WIDTH_{port} == 18 ? address_{port}[1:0] : 1;
-  wire enable_{port} = CE{port} && {bus(f"CS{port}", 3)} == 0;
+  wire enable_{port} = CE{port} && {_bus(f"CS{port}", 3)} == 0;
 """
 
     outputs = ", ".join(f"DO{port}{n}" for port in "AB" for n in range(18))
@@ -111,7 +141,7 @@ module DP16KD({inputs("A")}, {inputs("B")}, {outputs});
   parameter WID = 0;
 {_init("INITVAL", 64, 320)}{parameters("A")}{parameters("B")}
   wire [71:0] a_out, b_out;
-  wire [35:0] data = {{{bus("DIB", 18)}, {bus("DIA", 18)}}};
+  wire [35:0] data = {{{_bus("DIB", 18)}, {_bus("DIA", 18)}}};
   block_ram #(
       .BITS(14), .INIT({_all("INITVAL", 64)}),
       .A_READ(DATA_WIDTH_A == 36 ? 0 : DATA_WIDTH_A), .A_WRITE(DATA_WIDTH_A),
@@ -124,8 +154,8 @@ module DP16KD({inputs("A")}, {inputs("B")}, {outputs});
       .a_addr(address_A), .b_addr(address_B),
       .a_in(DATA_WIDTH_A == 36 ? data : data[17:0]), .b_in(data[35:18]),
       .a_out(a_out), .b_out(b_out));
-  assign {bus("DOA", 18)} = DATA_WIDTH_B == 36 ? b_out[17:0] : a_out[17:0];
-  assign {bus("DOB", 18)} = DATA_WIDTH_B == 36 ? b_out[35:18] : b_out[17:0];
+  assign {_bus("DOA", 18)} = DATA_WIDTH_B == 36 ? b_out[17:0] : a_out[17:0];
+  assign {_bus("DOB", 18)} = DATA_WIDTH_B == 36 ? b_out[35:18] : b_out[17:0];
   generate
     // RESETMODE does not matter: there are no resets on a memory.
     if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CSDECODE_A != "0b000"

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from amaranth import Module, Mux, Signal, Value, unsigned
+from amaranth import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.data import ArrayLayout
 from amaranth.lib.memory import Memory
@@ -99,7 +99,8 @@ def test_block_rams_hold_what_is_written(family, cell, width, depth, parts, tran
 @pytest.mark.parametrize("family, cells", [
     ("xc7", ["LUT6_2", "CARRY4", "FDRE", "SRL16E", "RAM32M", "RAMB18E1", "RAMB36E1"]),
     ("xcup", ["LUT6_2", "CARRY8", "FDRE", "RAM32M16", "RAMB18E2", "RAMB36E2"]),
-    ("ecp5", ["LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD"])])
+    ("ecp5", ["LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD",
+              "MULT18X18D"])])
 def test_every_cell_is_described_once(family, cells):
     text = library(family)
     modules = Counter(re.findall(r"^module (\S+?)\s*[(;#]", text, re.M))
@@ -111,3 +112,43 @@ def test_a_family_without_cells_is_refused():
     with pytest.raises(QuinnoaError, match=r"^there are no cells of the family generic: gates are "
                                            r"simulated for xc7, xcup, ecp5$"):
         library("generic")
+
+
+def test_a_cell_without_a_description_is_named():
+    with pytest.raises(QuinnoaError, match=r"^gates of xcup cannot be simulated with DSP48E2, "
+                                           r"URAM288: there is no description of it$"):
+        library("xcup", ["LUT6", "URAM288", "DSP48E2"])
+
+
+class Multiplier(wiring.Component):
+    """Gives the product of two 18-bit numbers, signed or not."""
+
+    def __init__(self, shape):
+        self.shape = shape
+        super().__init__({"i": In(stream.Signature(ArrayLayout(shape, 2))),
+                          "o": Out(stream.Signature(ArrayLayout(36, 1)))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += [Value.cast(self.o.payload).eq(self.i.payload[0] * self.i.payload[1]),
+                         self.o.valid.eq(self.i.valid)]
+        return m
+
+
+@pytest.mark.parametrize("shape", [signed(18), unsigned(18)])
+def test_the_multiplier_of_ecp5_multiplies(shape, tmp_path):
+    ends = [0, 1, 2**17 - 1, *([-1, -2**17] if shape.signed else [2**18 - 1])]
+    pairs = [(a, b) for a in ends for b in ends]
+    words = np.array([list(((a % 2**18) | (b % 2**18) << 18).to_bytes(5, "little"))
+                      for a, b in pairs], np.uint8)
+    (tmp_path / "rtl.v").write_text(to_verilog(
+        AxiStream(Multiplier(shape), beats_in=1, beats_out=1), name="product"))
+    cells = synthesise("rtl.v", top="product", family="ecp5", folder=tmp_path,
+                       outputs=["gates.v"])
+    assert sum(each.as_dict()["dsp"] for each in cells.values()) == 1
+    run = simulate((tmp_path / "gates.v").read_text(), "product", words, frames=len(pairs),
+                   beats_in=1, beats_out=1, optimize=0, cells=library("ecp5"))
+    got = [int.from_bytes(row.tobytes(), "little") % 2**36 for row in run.words]
+    assert got == [a * b % 2**36 for a, b in pairs]
