@@ -23,7 +23,7 @@ class ResendBuffer(wiring.Component):
     -------
     i : In(stream), 32
     some : Out(1)
-        There is a word at ``position``, in ``word``; low for a cycle at least after ``take``,
+        There is a word at ``position``, in ``word``; low for two cycles at least after ``take``,
         ``acknowledge`` and ``clear``.
     position, word : Out(32)
     take : In(1)
@@ -59,24 +59,26 @@ class ResendBuffer(wiring.Component):
                                                    attrs={"ram_style": "block"})
         w_port, r_port = words.write_port(), words.read_port()
 
-        # position = kept + ahead, ahead <= held = made - kept <= depth
+        # position = kept + ahead, made = kept + held, ahead <= held <= depth
         count = len(w_port.addr) + 1
-        made, kept = Signal(count), Signal(32)
+        made, kept = Signal(count - 1), Signal(32)
         held, ahead = Signal(count), Signal(count)
         m.d.comb += [
-            held.eq(made - kept), self.position.eq(kept + ahead),
-            self.i.ready.eq((held != self.depth) & ~self.clear),
+            self.position.eq(kept + ahead),
+            # held == depth where its highest bit is 1.
+            self.i.ready.eq(~held[-1] & ~self.clear),
             w_port.en.eq(self.i.valid & self.i.ready),
             w_port.addr.eq(made), w_port.data.eq(self.i.payload),
-            r_port.addr.eq(self.position), self.word.eq(r_port.data),
+            r_port.addr.eq(self.position),
         ]
-        with m.If(w_port.en):
-            m.d.sync += made.eq(made + 1)
+        m.d.sync += [made.eq(made + w_port.en), held.eq(held + w_port.en)]
 
-        # The word at `position` is in the port's register a cycle after that has changed.
-        moved = Signal()
-        m.d.comb += moved.eq(self.take | self.acknowledge | self.clear)
-        m.d.sync += self.some.eq((ahead != held) & ~moved)
+        # The word at `position` is in the port's register a cycle after that has changed, and in
+        # `word`, to leave the block RAM fast, another one later.
+        moving, moved, more = Signal(), Signal(), Signal()
+        m.d.comb += moving.eq(self.take | self.acknowledge | self.clear)
+        m.d.sync += [self.word.eq(r_port.data), moved.eq(moving), more.eq(ahead != held),
+                     self.some.eq(more & ~moving & ~moved)]
         with m.If(self.take):
             m.d.sync += ahead.eq(ahead + 1)
 
@@ -89,10 +91,11 @@ class ResendBuffer(wiring.Component):
             self.jump.eq(self.acknowledge & known & (self.rewind | passed)),
         ]
         with m.If(self.acknowledge & known):
-            m.d.sync += [kept.eq(self.wanted), ahead.eq(ahead + self.take - received[:count])]
+            m.d.sync += [kept.eq(self.wanted), ahead.eq(ahead + self.take - received[:count]),
+                         held.eq(held + w_port.en - received[:count])]
         with m.If(self.jump):
             m.d.sync += ahead.eq(0)
 
         with m.If(self.clear):
-            m.d.sync += [made.eq(0), kept.eq(0), ahead.eq(0)]
+            m.d.sync += [made.eq(0), kept.eq(0), held.eq(0), ahead.eq(0)]
         return m
