@@ -171,10 +171,10 @@ class MemoryShell(wiring.Component):
     def _status(self, m, flow, aborting, submits, read, kept):
         """Answer reads, in two steps."""
         error, cycles, busy_cycles = Signal(), Signal(32), Signal(32)
-        idle, submitted = Signal(), Signal(2)
-        # A batch counts as such from its submission on, two cycles before it is counted.
-        m.d.sync += [cycles.eq(cycles + 1), submitted.eq(Cat(submits, submitted)),
-                     idle.eq(~(flow.busy | submits | submitted.any() | aborting)),
+        idle, submitted = Signal(), Signal()
+        # A batch keeps it from being idle from its submission on, before it is counted.
+        m.d.sync += [cycles.eq(cycles + 1), submitted.eq(submits),
+                     idle.eq(~(flow.busy | submits | submitted | aborting)),
                      busy_cycles.eq(busy_cycles + flow.busy), error.eq(error | flow.error)]
         with m.If(aborting):
             m.d.sync += [error.eq(0), busy_cycles.eq(0)]

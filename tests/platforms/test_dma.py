@@ -48,10 +48,12 @@ class Flat(wiring.Component):
         return m
 
 
-async def until(ctx, condition):
+async def until(ctx, condition, deadline=20_000):
     """Go on to the edge at which a condition holds."""
-    while not (await ctx.tick().sample(condition))[-1]:
-        pass
+    for _ in range(deadline):
+        if (await ctx.tick().sample(condition))[-1]:
+            return
+    raise AssertionError(f"{condition!r} is low for {deadline} cycles")
 
 
 class Bench:
