@@ -52,13 +52,13 @@ def component(layer: Layer, family: Family, *, writable: bool = False) -> Any:
             pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
     if isinstance(layer, Threshold):
         return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape,
-                             writable=writable)
+                             writable=writable, family=family)
     if isinstance(layer, TopK):
         return TopKUnit(elements=channels, lanes=fold.pe, shape=shape, k=layer.k)
-    return _plain(layer, writable)
+    return _plain(layer, family, writable)
 
 
-def _plain(layer: Layer, writable: bool) -> Any:
+def _plain(layer: Layer, family: Family, writable: bool) -> Any:
     """Make the component of a layer of which the lanes are all that folds."""
     lanes, shape = layer.fold.pe, layer.i.shape
     if isinstance(layer, Reduce):
@@ -68,7 +68,7 @@ def _plain(layer: Layer, writable: bool) -> Any:
         return AddUnit(multipliers=layer.multipliers,
                        shapes=[shape, *(stream.shape for stream in layer.more)],
                        channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds,
-                       writable=writable and layer.thresholds is not None)
+                       writable=writable and layer.thresholds is not None, family=family)
     if isinstance(layer, Concat):
         parts = (layer.i.channels, *(stream.channels for stream in layer.more))
         return ConcatUnit(shape=shape, channels=parts, lanes=lanes)

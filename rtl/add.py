@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from .bank import bank
 from .control import count, delay, shifted
+from .families import GENERIC
 from .outlet import Outlet
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
@@ -46,6 +47,8 @@ class AddUnit(wiring.Component):
     writable : bool
         The thresholds, which there must be, can be written at run time, as those of a
         ``ThresholdUnit``.
+    family : Family
+        What memories cost that are written.
 
     Members
     -------
@@ -59,7 +62,8 @@ class AddUnit(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None, writable=False):
+    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None, writable=False,
+                 family=GENERIC):
         if not len(multipliers) == len(shapes) >= 1:
             raise ValueError(f"every input has a multiplier and a shape: there are "
                              f"{len(multipliers)} multipliers and {len(shapes)} shapes")
@@ -81,8 +85,10 @@ class AddUnit(wiring.Component):
         self.sum_shape = shape_for(sum(map(min, ends)), sum(map(max, ends)))
         self._terms, self._offset = _split(self.multipliers, self.shapes)
         self._levels = max((len(self._terms) + (self._offset != 0) - 1).bit_length(), 1)
-        self._bank = None if thresholds is None else (writable_bank if writable else bank)(
-            thresholds=thresholds, lanes=lanes, channels=channels, a_shape=self.sum_shape)
+        options = {"thresholds": thresholds, "lanes": lanes, "channels": channels,
+                   "a_shape": self.sum_shape}
+        self._bank = (None if thresholds is None else
+                      writable_bank(**options, family=family) if writable else bank(**options))
         self._pipeline = self._levels + (0 if thresholds is None else self._bank.latency)
 
         o_shape = self.sum_shape if thresholds is None else thresholds.shape

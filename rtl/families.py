@@ -17,15 +17,20 @@ class Family:
         Dot products are laid down in LUT6, LUT6_2 and carry primitives; else in plain logic.
     carry : int
         Places of a carry primitive: 4 (CARRY4) or 8 (CARRY8).
+    ram_rows, ram_luts : int, float
+        Rows of RAM in LUTs, and the LUTs for each bit of so many: 64 x 3 in the four of a RAM64M;
+        16 x 4 in the six of a DPR16X4, and as many again to choose among four of them.
     """
 
     name: str
     lut6: bool = False
     carry: int = 4
+    ram_rows: int = 64
+    ram_luts: float = 4 / 3
 
 
 GENERIC = Family("generic")
 XC7 = Family("xc7", lut6=True)
 XCUP = Family("xcup", lut6=True, carry=8)
-ECP5 = Family("ecp5")
+ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5)
 FAMILIES = {family.name: family for family in (GENERIC, XC7, XCUP, ECP5)}

@@ -91,7 +91,8 @@ class MVTU(wiring.Component):
         self.y_shape = shape_for(low.min(), high.max()) if thresholds is None else thresholds.shape
         weights, self._rows = self._lay_rows(weights, thresholds)
         words, width = self._lay_weights(weights)
-        self._weights = make_memory(words, width=width, memory=memory, writable=writable)
+        self._weights = make_memory(words, width=width, memory=memory, writable=writable,
+                                    family=family)
 
         # Cycles from a step to its operands, its sum, its comparisons, and its beat.
         replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2
@@ -101,7 +102,8 @@ class MVTU(wiring.Component):
         self._compared_at = self._sum_at + (steps > 1)
         self._beat_at = self._compared_at + len(_count_levels(steps)[1:])
         self._constants = {
-            name: (make_memory(words, width=width, writable=writable and name in _WRITTEN), at)
+            name: (make_memory(words, width=width, writable=writable and name in _WRITTEN,
+                               family=family), at)
             for name, (words, width, at) in self._lay_constants(self._rows).items()}
 
         o_layout = data.ArrayLayout(self.y_shape, pe)

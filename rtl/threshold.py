@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .bank import Comparators, Search, bank
+from .families import GENERIC
 from .outlet import Outlet
 from .schedule import Schedule
 from .writable_bank import writable_bank
@@ -40,6 +41,8 @@ class ThresholdUnit(wiring.Component):
     writable : bool
         Thresholds can be written at run time: others to the same shape, as ``contents`` lays them.
         Each channel must rise or fall throughout, and has a step for every level of the shape.
+    family : Family
+        What memories cost that are written.
 
     Members
     -------
@@ -52,11 +55,13 @@ class ThresholdUnit(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, thresholds, *, channels, lanes, i_shape, style="auto", writable=False):
+    def __init__(self, thresholds, *, channels, lanes, i_shape, style="auto", writable=False,
+                 family=GENERIC):
         self.thresholds, self.channels, self.lanes = thresholds, channels, lanes
         self.writable = writable
-        self._bank = (writable_bank if writable else bank)(
-            thresholds=thresholds, lanes=lanes, channels=channels, a_shape=i_shape, style=style)
+        options = {"thresholds": thresholds, "lanes": lanes, "channels": channels,
+                   "a_shape": i_shape, "style": style}
+        self._bank = writable_bank(**options, family=family) if writable else bank(**options)
         o_layout = data.ArrayLayout(thresholds.shape, lanes)
         self._outlet = Outlet(o_layout, latency=self._bank.latency)
         members = {"i": In(stream.Signature(data.ArrayLayout(i_shape, lanes))),

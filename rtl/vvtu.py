@@ -86,12 +86,13 @@ class VVTU(wiring.Component):
         self.writable = writable
 
         words, width = self._lay_weights(weights)
-        self._weights = make_memory(words, width=width, memory=memory, writable=writable)
+        self._weights = make_memory(words, width=width, memory=memory, writable=writable,
+                                    family=family)
         start, rest = self._lay_rows()
         self._start = make_memory(self._start_words(start), width=self.lanes * self.acc_width,
-                                  writable=writable)
+                                  writable=writable, family=family)
         self._rest = None if rest is None else make_memory(
-            self._rest_words(rest), width=self.lanes, writable=writable)
+            self._rest_words(rest), width=self.lanes, writable=writable, family=family)
 
         # Sums over several vectors of several groups are kept in a memory: LUTRAM is read a cycle
         # ahead, block RAM two.
@@ -198,7 +199,8 @@ class VVTU(wiring.Component):
         self.acc_width, self.y_shape = rows.width, sum_shape
         if self.thresholds is not None:
             self._bank = writable_bank(thresholds=self.thresholds, lanes=self.lanes,
-                                       channels=len(self.weights), a_shape=sum_shape)
+                                       channels=len(self.weights), a_shape=sum_shape,
+                                       family=self._family)
             self.y_shape = self.thresholds.shape
         return rows.start, rows.rest if rows.scale == 2 else None
 

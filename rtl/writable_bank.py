@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from .bank import SEARCH_FROM, STYLES, count_ones
 from .control import delay
+from .families import GENERIC
 from .shapes import is_bipolar, range_of
 from .steps import raw_shape
 from .weights import pack_words
@@ -16,7 +17,7 @@ from .writes import WritableMemory
 __all__ = ["WritableComparators", "WritableSearch", "writable_bank"]
 
 
-def writable_bank(*, thresholds, lanes, channels, a_shape, style="auto"):
+def writable_bank(*, thresholds, lanes, channels, a_shape, style="auto", family=GENERIC):
     """Make the bank of ``style``; "auto" searches from ``SEARCH_FROM`` levels on."""
     if style not in ("auto", *STYLES):
         raise ValueError(f"style must be auto, {', '.join(STYLES)}: it is {style!r}")
@@ -24,7 +25,8 @@ def writable_bank(*, thresholds, lanes, channels, a_shape, style="auto"):
         levels = (1 << Shape.cast(thresholds.shape).width) - 1
         style = "search" if levels >= SEARCH_FROM else "parallel"
     kind = WritableSearch if style == "search" else WritableComparators
-    return kind(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape)
+    return kind(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape,
+                family=family)
 
 
 class _WritableBank(wiring.Component):
@@ -34,7 +36,7 @@ class _WritableBank(wiring.Component):
     the lowest, and ``falls`` inverts all bits of the sum.
     """
 
-    def __init__(self, *, thresholds, lanes, channels, a_shape):
+    def __init__(self, *, thresholds, lanes, channels, a_shape, family=GENERIC):
         if lanes < 1 or channels < 1:
             raise ValueError(f"channels and lanes must be at least 1: "
                              f"they are {channels} and {lanes}")
@@ -45,7 +47,7 @@ class _WritableBank(wiring.Component):
         self._t_shape = Shape(self._a_shape.width + 1, signed=self._a_shape.signed)
         self._y_shape = Shape.cast(thresholds.shape)
         self.bits = self._y_shape.width
-        self.memories = {name: WritableMemory(words, width=width)
+        self.memories = {name: WritableMemory(words, width=width, family=family)
                          for name, (words, width) in self._lay(thresholds).items()}
         super().__init__({
             "a": In(data.ArrayLayout(a_shape, lanes)),

@@ -9,6 +9,7 @@ from amaranth.lib import memory as ram
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .families import GENERIC
 from .weights import WeightMemory, block_is_cheaper
 
 __all__ = ["Contents", "WritableMemory", "make_memory", "relay", "spread", "writes_signature"]
@@ -61,6 +62,8 @@ class WritableMemory(wiring.Component):
     memory : str
         "lutrom", which then is LUTRAM, "block" or "auto", which takes what is cheaper. One word is
         in registers.
+    family : Family
+        What RAM in LUTs costs.
 
     Members
     -------
@@ -70,12 +73,14 @@ class WritableMemory(wiring.Component):
         ``en``, ``addr`` and ``data``: bits ``32*k`` and up of a word.
     """
 
-    def __init__(self, words, *, width, memory="auto"):
+    def __init__(self, words, *, width, memory="auto", family=GENERIC):
         if memory not in ("auto", "lutrom", "block"):
             raise ValueError("a memory that is written must be auto, lutrom, block: "
                              f"it is {memory!r}")
         self.words, self.width, self.depth = list(words), width, len(words)
-        if memory == "auto" and block_is_cheaper(self.depth, width, sites=4 / 3):
+        # LUTs for every bit of 64 words, as `block_is_cheaper` counts them.
+        sites = family.ram_luts * -(-self.depth // family.ram_rows) / -(-self.depth // 64)
+        if memory == "auto" and block_is_cheaper(self.depth, width, sites=sites):
             memory = "block"
         self.style = ("registers" if self.depth == 1 else
                       "block" if memory == "block" else "lutram")
@@ -124,9 +129,11 @@ class WritableMemory(wiring.Component):
         return m
 
 
-def make_memory(words, *, width, memory="auto", writable=False):
+def make_memory(words, *, width, memory="auto", writable=False, family=GENERIC):
     """Return the memory of words that never change, or of those that may be written."""
-    return (WritableMemory if writable else WeightMemory)(words, width=width, memory=memory)
+    if writable:
+        return WritableMemory(words, width=width, memory=memory, family=family)
+    return WeightMemory(words, width=width, memory=memory)
 
 
 class Contents:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinnoa.rtl.dataflow import addresses
+from quinnoa.rtl.families import ECP5, GENERIC
 from quinnoa.rtl.mvtu import MVTU
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
 from quinnoa.rtl.thresholds import Thresholds
@@ -142,6 +143,16 @@ def test_a_memory_is_where_it_should_be(depth, width, memory, style):
     assert (dut.style, dut.latency) == (style, {"registers": 0, "lutram": 1, "block": 2}[style])
     told = {"registers": None, "lutram": "distributed", "block": "block"}[style]
     assert ('ram_style = "%s"' % told in to_verilog(dut, name="top")) == (told is not None)
+
+
+@pytest.mark.parametrize("depth, width, styles", [
+    (64, 784, ("lutram", "block")),     # 1046 LUTs or 22 halves of 64; 7840
+    (16, 784, ("lutram", "block")),     # 1960 on ECP5
+    (8, 16, ("lutram", "lutram")),      # 40 there
+])
+def test_families_have_ram_of_their_own(depth, width, styles):
+    assert styles == tuple(WritableMemory([0] * depth, width=width, family=family).style
+                           for family in (GENERIC, ECP5))
 
 
 def test_what_is_not_writable_pays_nothing():
