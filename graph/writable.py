@@ -10,7 +10,7 @@ import numpy as np
 from amaranth import Shape, ShapeCastable
 
 from quinnoa.errors import QuinnoaError, UnsupportedModel
-from quinnoa.rtl.dataflow import addresses
+from quinnoa.rtl.dataflow import joined
 from quinnoa.rtl.families import GENERIC, Family
 from quinnoa.rtl.shapes import is_bipolar, range_of, shape_for
 
@@ -239,8 +239,7 @@ def contents(network: Network, planned: Plan) -> np.ndarray:
     Raises ``QuinnoaError`` with every difference in shape.
     """
     units = {unit.name: unit.component for unit in planned.units}
-    starts, words = addresses(units)
-    if not words:
+    if not planned.words:
         raise QuinnoaError(f"{network.name}: the accelerator was not built writable")
     laid = [unit for unit in planned.units if unit.layer is not None]
     layers = [unit.layer for unit in laid if unit.layer is not None]
@@ -249,10 +248,9 @@ def contents(network: Network, planned: Plan) -> np.ndarray:
     if wrong:
         raise QuinnoaError(f"{network.name} is not of the accelerator's shape:\n"
                            + "\n".join(wrong))
-    image = np.zeros(words, np.uint32)
+    images = {}
     for unit, layer in zip(laid, network.layers, strict=True):
-        if unit.name in starts:
+        if "writes" in unit.component.signature.members:
             held = [getattr(layer, name, None) for name in ("weights", "thresholds")]
-            part = unit.component.contents(*(each for each in held if each is not None))
-            image[starts[unit.name]:][:len(part)] = part
-    return image
+            images[unit.name] = unit.component.contents(*(x for x in held if x is not None))
+    return joined(units, images)

@@ -14,9 +14,10 @@ from amaranth.lib.wiring import In
 __all__ = ["Bus", "buses_of", "component_xml", "package_tcl", "ports_of"]
 
 VENDOR, LIBRARY, VERSION = "quinnoa", "accelerators", "1.0"
-# Families as Vivado names them; generated Verilog is plain, primitives are the same throughout.
-FAMILIES = {"xc7": ("artix7", "kintex7", "spartan7", "virtex7", "zynq"),
-            "xcup": ("artixuplus", "kintexuplus", "virtexuplus", "zynquplus", "zynquplusRFSOC")}
+# Families as Vivado names them.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "xc7": ("artix7", "kintex7", "spartan7", "virtex7", "zynq"),
+    "xcup": ("artixuplus", "kintexuplus", "virtexuplus", "zynquplus", "zynquplusRFSOC")}
 FAMILIES["generic"] = FAMILIES["xc7"] + FAMILIES["xcup"]
 
 SPIRIT = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"

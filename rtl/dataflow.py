@@ -1,5 +1,6 @@
 """Dataflow: units and the streams between them as one component."""
 
+import numpy as np
 from amaranth import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -7,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from .shapes import is_bipolar
 from .writes import relay, spread, writes_signature
 
-__all__ = ["Dataflow", "addresses"]
+__all__ = ["Dataflow", "addresses", "joined"]
 
 
 def addresses(units):
@@ -16,6 +17,15 @@ def addresses(units):
                if "writes" in unit.signature.members}
     starts, words = spread(written.values())
     return dict(zip(written, starts, strict=True)), words
+
+
+def joined(units, images):
+    """Return what the addresses of units together hold, uint32, from what those of each hold."""
+    starts, words = addresses(units)
+    image = np.zeros(words, np.uint32)
+    for name, start in starts.items():
+        image[start:start + units[name].words] = images[name]
+    return image
 
 
 class Dataflow(wiring.Component):
@@ -119,6 +129,10 @@ class Dataflow(wiring.Component):
             y = y if len(ports[Out]) > 1 else (y,)
             arrays |= dict(zip(ports[Out], y, strict=True))
         return arrays[self.o_port]
+
+    def contents(self, images):
+        """Return what the addresses hold, uint32, from what those of each unit hold, by name."""
+        return joined(self.units, images)
 
     def elaborate(self, platform):
         m = Module()

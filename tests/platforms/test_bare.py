@@ -32,14 +32,8 @@ def make_core(seed, writable=True):
 
 def contents(core, other):
     """Return what the addresses of ``core`` hold with the weights and thresholds of ``other``."""
-    starts, words = addresses(core.units)
-    image = np.zeros(words, np.uint32)
-    for name, start in starts.items():
-        unit = other.units[name]
-        held = [unit.weights] + ([unit.thresholds] if unit.thresholds else [])
-        part = core.units[name].contents(*held)
-        image[start:start + len(part)] = part
-    return image
+    return core.contents({name: core.units[name].contents(unit.weights, unit.thresholds)
+                          for name, unit in other.units.items()})
 
 
 @pytest.fixture(scope="module")
