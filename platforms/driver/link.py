@@ -90,6 +90,13 @@ class Link:
         # What is still to be done before frames go: "identify", "contents", "frames".
         self._plan: List[str] = ["identify", "frames"]
         self._room, self._o_room, self._packet_words = 0, 4, 1
+        # Words: those of the epoch's first frame; taken, to be sent next, out of the shell's
+        # memory, sent at any time. Results: the first, received, told to be received.
+        self._origin = self._taken = self._next = self._left = self._furthest = 0
+        self._o_origin = self._received = self._acknowledged = 0
+        self._sent: Deque[_Sent] = deque()
+        self._gap, self._rewind = False, -1
+        self._open = self._writes = False
         self._begin_epoch()
 
     # What callers ask for
@@ -198,7 +205,7 @@ class Link:
 
     def _make(self, kind: int, flags: int = 0, payload: bytes = b"") -> bytes:
         self._tag = (self._tag + 1) & 0xFF
-        if kind == DATA and self._gap and self._rewind is None:
+        if kind == DATA and self._gap and self._rewind < 0:
             flags, self._rewind = flags | REWIND, self._tag
         line = request(kind, self._tag, flags, self._epoch, self._next - self._origin,
                        self._received - self._o_origin, payload)
@@ -256,7 +263,7 @@ class Link:
 
     def _wants_poll(self) -> bool:
         """Tell whether something is to be said even without words to send."""
-        return self._open and ((self._gap and self._rewind is None)
+        return self._open and ((self._gap and self._rewind < 0)
                                or self._received - self._acknowledged >= self._o_room // 4)
 
     def _quiet_until(self) -> float:
@@ -318,14 +325,14 @@ class Link:
             while self._sent:
                 sent = self._sent.popleft()
                 if sent.tag == self._rewind:
-                    self._rewind = None
+                    self._rewind = -1
                 if sent.tag == reply.tag:
                     break
             if sent.end > self._taken:
                 self._furthest = max(self._furthest, self._next)
                 self._next = self._taken
                 self._sent.clear()
-                self._rewind = None
+                self._rewind = -1
 
         if self._writes:
             if self._left == self._end:
@@ -379,5 +386,5 @@ class Link:
         self._o_origin = 0 if writes else self._done * self._o_bytes // 4
         self._taken = self._next = self._left = self._furthest = self._origin
         self._received = self._acknowledged = self._o_origin
-        self._sent: Deque[_Sent] = deque()
-        self._gap, self._rewind, self._again = False, None, 0.0
+        self._sent.clear()
+        self._gap, self._rewind, self._again = False, -1, 0.0

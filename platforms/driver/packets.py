@@ -68,7 +68,8 @@ class Deframer:
                 continue
             body, (crc,) = packet[:-_CRC.size], _CRC.unpack(packet[-_CRC.size:])
             if zlib.crc32(body) == crc:
-                yield Reply(*_REPLY.unpack(body[:_REPLY.size]), body[_REPLY.size:])
+                kind, tag, left, epoch, taken, position = _REPLY.unpack(body[:_REPLY.size])
+                yield Reply(kind, tag, left, epoch, taken, position, body[_REPLY.size:])
 
 
 def _decode(line: bytes) -> bytes:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import termios
+from typing import Optional
 
 from .errors import DriverError
 
@@ -52,11 +53,12 @@ def open_tty(path: str, baud: int) -> int:
     return fd
 
 
-def _help(number: int) -> str:
+def _help(number: Optional[int]) -> str:
     """Return what would help."""
-    return {errno.ENOENT: ": is the board plugged in?",
-            errno.EACCES: ": may this user open it? Often it takes the group dialout",
-            errno.EBUSY: ": another program has it"}.get(number, "")
+    helps = {errno.ENOENT: ": is the board plugged in?",
+             errno.EACCES: ": may this user open it? Often it takes the group dialout",
+             errno.EBUSY: ": another program has it"}
+    return helps.get(number or 0, "")
 
 
 def _hurry(fd: int) -> None:

@@ -155,7 +155,7 @@ class UARTTransport(Transport):
                 self._check()
             if not told:
                 raise DriverTimeout("%s was not done within %g s: %s" % (
-                    self.port, timeout, self._link.status))
+                    self.port, timeout or 0, self._link.status))
 
     def _run(self) -> None:
         """Carry bytes between the line and the link, until closed."""
