@@ -56,6 +56,8 @@ BANKS = [
     ("search", 5, 2, signed(6), signed(3)),
     ("search", 3, 2, BIPOLAR, unsigned(2)),
     ("auto", 2, 1, signed(12), unsigned(8)),
+    ("parallel", 300, 1, signed(12), BIPOLAR),      # block RAM
+    ("search", 150, 1, signed(12), unsigned(4)),    # in the last levels
 ]
 
 
@@ -213,6 +215,15 @@ def test_nothing_but_the_contents_depends_on_weights(make, args):
     assert dut.contents(*parameters(other)).tolist() != dut.contents(*parameters(dut)).tolist()
     assert (dut.latency, dut.ii, dut.words) == (other.latency, other.ii, other.words)
     assert dut.signature == other.signature
+
+
+def test_long_vectors_have_their_thresholds_in_block_ram():
+    rng = np.random.default_rng(0)
+    styles = [{name: memory.style for name, memory in make_threshold(rng, *made)._bank
+               .memories.items()} for made in BANKS[-2:]]
+    assert styles == [{"steps": "block", "falls": "lutram"},
+                      {"falls": "lutram", **{f"nodes_{level}_0": "lutram" if level < 1 else "block"
+                                             for level in range(4)}}]
 
 
 def test_shapes_are_those_of_the_types():
