@@ -110,7 +110,8 @@ def write_deploy(folder: Path | str, *, network: Any, plan: Any, board: Any, bit
         if path.is_file() and "__pycache__" not in path.parts:
             files[f"driver/{path.relative_to(DRIVER).as_posix()}"] = path.read_bytes()
     files |= {"validate.py": VALIDATE.encode(), "accelerator.h": c_header(metadata).encode(),
-              "README.md": readme(metadata, samples="images.npy" in files).encode()}
+              "README.md": readme(metadata, json.loads(str(host["host"])),
+                                  samples="images.npy" in files).encode()}
     # What is ours, so that nothing else is ever replaced.
     metadata["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files[METADATA] = (json.dumps(metadata, indent=2) + "\n").encode()

@@ -19,8 +19,18 @@ _START = {
 _START["zynqmp"] = _START["zynq7"]
 
 
-def readme(metadata: Metadata, *, samples: bool) -> str:
-    """Return ``README.md``: how to run it, and every bit of its streams."""
+def readme(metadata: Metadata, host: Metadata, *, samples: bool) -> str:
+    """Return ``README.md``: how to run it, and every bit of its streams.
+
+    Parameters
+    ----------
+    metadata : mapping
+        ``accelerator.json``.
+    host : mapping
+        What ``host.npz`` says of head and tail.
+    samples : bool
+        Images are in the folder.
+    """
     name, board, bit = metadata["name"], metadata["board"], metadata["bitstream"]["file"]
     uart = metadata["shell"] == "uart"
     option = " --port /dev/ttyUSB0" if uart else ""
@@ -38,8 +48,7 @@ def readme(metadata: Metadata, *, samples: bool) -> str:
         + "    y = accelerator.run(x)              # as the ONNX file takes and gives\n"
         + "    batch = accelerator.submit(x)       # returns at once; several may be under way\n"
         + "    y = batch.wait()\n    print(accelerator.throughput(10000))\n```\n\n"
-        + "`driver/` needs Python 3.8 and numpy alone."
-        + ("" if uart else " Bare metal: `driver/c/quinnoa.h` and `accelerator.h`."),
+        + _needs(host) + ("" if uart else " Bare metal: `driver/c/quinnoa.h` and `accelerator.h`."),
     ]
     if not uart:
         sections.append(
@@ -55,6 +64,19 @@ def readme(metadata: Metadata, *, samples: bool) -> str:
     sections += [f"## Frames in\n\n{_layout(metadata['input'])}",
                  f"## Frames out\n\n{_layout(metadata['output'])}"]
     return "\n\n".join(sections) + "\n"
+
+
+def _needs(host: Metadata) -> str:
+    """Say what the host's part of the network needs."""
+    parts = host["head"], host["tail"]
+    for part in parts:
+        if part["kind"] is None:
+            return (f"`driver/` needs Python 3.8 and numpy. It has `run_integers` alone, which "
+                    f"takes and gives the accelerator's integers: {part['reason']}.")
+    if any(part["nodes"] for part in parts):
+        return ("`driver/` needs Python 3.8 and numpy; `run` needs onnxruntime, too, for nodes of "
+                "the file that the host computes.")
+    return "`driver/` needs Python 3.8 and numpy alone."
 
 
 def _format(values: Metadata) -> FrameFormat:

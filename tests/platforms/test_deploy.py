@@ -18,6 +18,7 @@ from quinnoa.platforms import deploy as deploying
 from quinnoa.platforms.boards import board_named
 from quinnoa.platforms.deploy import write_deploy
 from quinnoa.platforms.driver.formats import FrameFormat
+from quinnoa.platforms.manual import readme
 from quinnoa.rtl.families import GENERIC
 from tests.platforms.deployed import NETWORK_ID, bitstream, deploy, frames, small
 
@@ -78,7 +79,7 @@ def test_the_driver_runs_without_quinnoa(made):
 @pytest.mark.parametrize("path", sorted(DRIVER.rglob("*.py")), ids=lambda path: path.name)
 def test_the_driver_is_python_3_8(path):
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
-    known = {"numpy", "pynq", "onnxruntime", "serial", "__future__"} | set(sys.stdlib_module_names)
+    known = {"numpy", "pynq", "onnxruntime", "__future__"} | set(sys.stdlib_module_names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert {alias.name.split(".")[0] for alias in node.names} <= known
@@ -238,6 +239,18 @@ def test_the_layout_is_told_bit_by_bit(made):
 - The last 44 bits are 0: frames are whole words of 64 bits.
 - In the accelerator: 5 beats of 1 lanes.
 """)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({}, "`driver/` needs Python 3.8 and numpy alone."),
+    ({"nodes": True}, "`run` needs onnxruntime, too, for nodes of the file that the host computes."),
+    ({"kind": None, "reason": "why"}, "It has `run_integers` alone, which takes and gives the "
+                                      "accelerator's integers: why."),
+])
+def test_says_what_the_host_needs(made, change, message):
+    tail = {"kind": "table", "nodes": False}
+    text = readme(made[1], {"head": {**tail, **change}, "tail": tail}, samples=True)
+    assert message in text
 
 
 def test_the_layout_told_is_that_of_the_driver(made):
