@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Build: a folded network becomes one component with streams ``i`` and ``o``."""
 
 from quinnoa.rtl.dataflow import Dataflow

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Build: a compiled folder becomes a board's bitstream, and a folder that runs it there."""
 
 import json

@@ -1,0 +1,130 @@
+"""Tests of quinnoa/build.py: from a model to a board's bitstream, by the command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quinnoa import cli
+from quinnoa.platforms.boards import BOARDS
+from tests.models import inputs, mlp
+
+WIDTHS = (16, 8, 4)
+
+
+def run(capsys, *arguments):
+    """Run the command; return its exit status, and what it printed."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return end.value.code, said.out + said.err
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    path.write_bytes(mlp(WIDTHS, w_bits=1, a_bits=1, seed=1).SerializeToString())
+    return path
+
+
+@pytest.fixture
+def no_vivado(monkeypatch):
+    """Leave this machine without Vivado, whatever it has."""
+    for name in ("VIVADO", "XILINX_VIVADO", "AMARANTH_ENV_VIVADO"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setattr("quinnoa.platforms.toolchains.vivado.USUAL", ())
+
+
+def test_every_board_is_listed(capsys):
+    status, said = run(capsys, "boards")
+    assert status == 0
+    assert all(name in said for name in BOARDS)
+
+
+@pytest.mark.parametrize("board, shell", [
+    ("pynq-z1", "zynq7"), ("kv260", "zynqmp"), ("arty-a7-100t", "uart")])
+def test_a_project_is_prepared(capsys, tmp_path, model, board, shell):
+    status, said = run(capsys, "build", model, "--board", board, "-o", tmp_path / "out",
+                       "--prepare", "--fps", "1000000")
+    project = tmp_path / "out" / board
+    assert status == 0, said
+    assert said.replace("\n", "").endswith(f"{project} holds the project for vivado")
+    script = (project / "tiny.tcl").read_text()
+    assert f"-part {BOARDS[board].part}" in script
+    assert "tiny.v" in script and (project / "tiny.v").read_text().count("module tiny(") == 1
+    assert BOARDS[board].shell == shell
+    assert not (tmp_path / "out" / "deploy").exists()
+
+
+def test_without_its_tool_a_build_says_what_to_install_and_leaves_the_project(
+        capsys, tmp_path, model, no_vivado):
+    status, said = run(capsys, "build", model, "--board", "zcu104", "-o", tmp_path / "out")
+    assert status == 1
+    assert "Vivado is missing" in said and "The project is in" in said
+    assert (tmp_path / "out" / "zcu104" / "build_tiny.sh").is_file()
+    assert not (tmp_path / "out" / "deploy").exists()
+
+
+def test_a_compiled_folder_is_built_as_it_is(capsys, tmp_path, model):
+    out = tmp_path / "out"
+    assert run(capsys, "compile", model, "-o", out, "--device", "xc7z020", "--writable")[0] == 0
+    verilog = (out / "tiny.v").read_bytes()
+    status, said = run(capsys, "build", out, "--board", "pynq-z2", "--prepare")
+    assert status == 0, said
+    assert (out / "tiny.v").read_bytes() == verilog
+    status, said = run(capsys, "build", out, "--board", "ulx3s-85f", "--prepare")
+    assert status == 1
+    assert "was compiled for xc7, but ulx3s-85f has a lfe5u-85f, which is ecp5" in said
+    status, said = run(capsys, "build", out, "--board", "pynq-z2", "--fps", "5")
+    assert status == 2 and "a compiled folder is built as it is" in said
+
+
+def test_a_part_that_is_too_small_is_refused_with_the_numbers(capsys, tmp_path, model):
+    out = tmp_path / "out"
+    assert run(capsys, "compile", model, "-o", out, "--device", "xc7z020")[0] == 0
+    report = json.loads((out / "report.json").read_text())
+    report["totals"] |= {"lut": 60_000, "bram36": 141}
+    (out / "report.json").write_text(json.dumps(report))
+    status, said = run(capsys, "build", out, "--board", "pynq-z1")
+    assert status == 1
+    assert ("pynq-z1: tiny needs about 60000 LUT of 53200, 141 block RAMs of 140 that a xc7z020 "
+            "has; fold further (fewer --fps), or take a larger board") in " ".join(said.split())
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--board", "pink-z1"], "unknown board pink-z1 (did you mean pynq-z1?)"),
+    (["--board", "pynq-z1", "--tool", "ise"], "pynq-z1 is not built by ise, but by vivado"),
+    (["--board", "ulx3s-85f", "--clock", "5000"], "5000 MHz"),
+    (["--board", "ulx3s-85f", "--baud", "80000000"], "80000000"),
+    (["--board", "pynq-z1", "--labels", "y.npy"], "labels are of no use without images"),
+    (["--board", "pynq-z1", "--images", "none.npy"], "none.npy: there is no such file"),
+    (["--board", "zcu104", "--host", "a b"], "a host is [USER@]NAME[:PORT], not 'a b'"),
+])
+def test_wrong_requests_are_refused(capsys, tmp_path, model, options, words):
+    status, said = run(capsys, "build", model, "-o", tmp_path / "out", *options)
+    assert status == 1
+    assert words in " ".join(said.split())
+    assert not (tmp_path / "out" / "deploy").exists()
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_bitstream_and_what_runs_it(capsys, tmp_path, model):
+    x = inputs(WIDTHS, 20, i_bits=1, seed=2)
+    np.save(tmp_path / "x.npy", x)
+    out = tmp_path / "out"
+    status, said = run(capsys, "build", model, "--board", "ulx3s-85f", "-o", out,
+                       "--fps", "2000000", "--images", tmp_path / "x.npy")
+    assert status == 0, said
+    assert "80 MHz met" in said
+    deploy, report = out / "deploy", json.loads((out / "report.json").read_text())
+    metadata = json.loads((deploy / "accelerator.json").read_text())
+    assert (deploy / metadata["bitstream"]["file"]).read_bytes() == \
+        (out / "ulx3s-85f" / "tiny.bit").read_bytes()
+    assert len(np.load(deploy / "expected.npy")) == 20
+    assert (deploy / "driver" / "accelerator.py").is_file()
+    build = report["build"]
+    assert build["met"] and build["reached_mhz"] > 80
+    assert build["lut"] > sum(layer["lut"] for layer in build["layers"].values()) > 0
+    assert "nextpnr-ecp5" in Path(out / "report.html").read_text()
