@@ -40,7 +40,7 @@ FIGURES = ("lut", "ff", "halves", "dsp")
 COLUMNS = ("set", "family", "kind", "params", *FIGURES)
 BATCH = 16
 # How much a coefficient of 1, as the structure has it, weighs beside a unit of the table.
-PRIOR = 0.01
+PRIOR = 0.02
 _PORT = re.compile(r"^  wire (?:width (\d+) )?(input|output) +\d+ +(?:signed )?\\(\S+)$", re.M)
 
 Row = dict[str, Any]
@@ -138,18 +138,19 @@ def parts_of_row(row: Row) -> tuple[str, Any]:
 def fitted(units: list[tuple[dict[str, float], float, int]]) -> dict[str, float]:
     """Return the coefficients of a kind, from parts, exact sites and the LUTs of each unit.
 
-    Least squares of the relative errors, with units that are far off weighing less, and a little
-    weight on coefficients of 1.
+    Least squares of the relative errors, with a little weight on coefficients of 1. Units that are
+    far off weigh less; so do those of which much is ROMs deeper than a LUT, which are hard to tell.
     """
     names = sorted({name for parts, _, _ in units for name in parts})
     matrix = np.array([[parts.get(name, 0) / lut for name in names] for parts, _, lut in units])
     wanted = np.array([1 - exact / lut for _, exact, lut in units])
-    weights, found = np.ones(len(units)), np.ones(len(names))
+    doubt = np.array([1 / (1 + 20 * parts.get("deep", 0) / lut) for parts, _, lut in units])
+    weights, found = doubt, np.ones(len(names))
     for _ in range(12):
         stacked = np.vstack([matrix * weights[:, None], PRIOR ** 0.5 * np.eye(len(names))])
         sides = np.concatenate([wanted * weights, np.full(len(names), PRIOR ** 0.5)])
         found = np.clip(np.linalg.lstsq(stacked, sides, rcond=None)[0], 0, 8)
-        weights = 1 / np.sqrt(1 + ((matrix @ found - wanted) / 0.05) ** 2)
+        weights = doubt / np.sqrt(1 + ((matrix @ found - wanted) / 0.05) ** 2)
     return dict(zip(names, found.round(3).tolist(), strict=True))
 
 

@@ -10,6 +10,7 @@ import json
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from amaranth import Shape
@@ -19,14 +20,17 @@ from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.fifo import FIFO
 from quinnoa.rtl.fork import ForkUnit
 from quinnoa.rtl.width import width_converters
+from quinnoa.rtl.windows import Windows
 
 from .components import component
 from .cost.amounts import Parts, Resources
 from .cost.facts import matrix_facts
 from .cost.flat import flat
 from .cost.matrix import mvtu
+from .cost.streams import pool
 from .cost.units import parts_of
-from .layers import Fold, Layer, MatMul, Stream
+from .cost.windows import window_parts
+from .layers import Fold, Layer, MatMul, Reduce, Stream, Window
 
 __all__ = ["Resources", "buffer_resources", "calibrated", "converter_resources", "estimate",
            "fork_resources", "layer_parts", "layer_resources", "unit_resources"]
@@ -50,6 +54,15 @@ def layer_resources(layer: Layer, fold: Fold, family: str) -> Resources:
 
 def layer_parts(layer: Layer, fold: Fold, family: str, *, exact: bool = True) -> tuple[str, Parts]:
     """Return the kind of a layer's unit, and its parts before calibration."""
+    if isinstance(layer, Window):
+        height, width, channels = layer.i.dims
+        windows = Windows(height, width, layer.kernel, layer.stride, layer.dilation, layer.pads)
+        return window_parts(windows, channels, Shape.cast(layer.i.shape).width, fold.simd, family)
+    if isinstance(layer, Reduce):
+        unit = SimpleNamespace(
+            op=layer.op, vectors=layer.vectors, lanes=fold.pe, shape=layer.i.shape,
+            o_shape=layer.o.shape, cf=layer.o.channels // fold.pe)
+        return "pool", pool(unit, family)
     if not isinstance(layer, MatMul):
         return parts_of(component(layer.folded(fold), FAMILIES[family]), family)
     mh, mw = layer.weights.shape

@@ -87,18 +87,20 @@ def distributed(depth: int, width: int, family: str) -> Memory:
 
 
 def rom_luts(depth: int, family: str) -> float:
-    """Return the LUTs of one column of a ROM: a LUT for 64 words and, past 256, a multiplexer.
+    """Return the LUTs of one column of a ROM.
 
-    Up to four LUTs are joined by MUXF7 and MUXF8, which are no LUTs; in ECP5 a LUT has 16 words,
-    and PFUMX and L6MUX join four of them.
+    A LUT6 has 64 words, a LUT4 of ECP5 16. From there on ABC is far from the least, and not easy
+    to foresee: alone a ROM of 128 words takes two LUTs a column, but among deeper logic, where it
+    is not mapped for depth, 4 to 10, and one of 256 words up to 19 (``calibration.csv``).
     """
     if depth <= 1:
         return 0
-    if family == "ecp5":
-        luts = ceil(depth / 16)
-        return luts + (ceil((luts / 8 - 1) / 1) if luts > 8 else 0)
-    luts = ceil(depth / 64)
-    return luts + ceil((ceil(luts / 4) - 1) / 3)
+    if family == "ecp5" and depth <= 64:
+        return ceil(depth / 16)
+    if depth <= 64:
+        return 1
+    wide = 1.0 if family != "ecp5" else 1.5
+    return wide * (0.055 * min(depth, 256) + 0.02 * max(depth - 256, 0))
 
 
 def distinct(depth: int, columns: float) -> float:

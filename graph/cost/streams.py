@@ -4,9 +4,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from amaranth import Shape
 
-from quinnoa.rtl.shapes import is_bipolar
 from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
@@ -45,7 +43,9 @@ def fork(ways: int, width: int, family: str) -> Parts:
     parts = Parts()
     for _ in range(ways):
         outlet(parts, width, 0, family)
-    parts.add("control", ways)
+    parts.add("control", 4 * ways)
+    # All keep the same beat to spare.
+    parts.ff -= (ways - 1) * width
     return parts
 
 
@@ -74,7 +74,8 @@ def width(unit: Any, family: str) -> Parts:
     size = max(unit.o_lanes, *((step.offset or 0) + unit.i_lanes for step in kinds))
     moves = [_moves(unit, kinds, u, size) for u in range(size)]
     ways = [len(set(move) - {"stay"}) for move in moves]
-    parts.add("cells", bits * sum(ceil((n - 1) / 3) for n in ways), bits * size)
+    # A LUT6 has elements to choose from and the kind of the step.
+    parts.add("cells", bits * sum(ceil((n + kind - 1) / 4) for n in ways if n > 1), bits * size)
     enables = {tuple(way == "stay" for way in move) for move in moves}
     parts.add("enables", len(enables) * ceil(max(kind, 1) / 5))
     return parts
@@ -112,7 +113,7 @@ def concat(unit: Any, family: str) -> Parts:
     # The flag of its end is not looked at where the count is a power of two.
     parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
               bits + bool(beats & (beats - 1)))
-    parts.add("select", beat * ceil((2 * inputs - 1) / 5))
+    parts.add("select", beat * (inputs - 1 if inputs != 3 else 2.5))
     return parts
 
 
@@ -164,12 +165,11 @@ def pool(unit: Any, family: str) -> Parts:
     elif unit.cf > 2:
         parts.ff += 2 * bits_of(unit.cf) + 1
         ram(parts, unit.cf, o_beat, family)
-    # The greater one: two bits a LUT to compare, and one a bit to choose; the sum: one a bit.
+    # The sum: a LUT a bit. The greater one: one for some two bits compared, and one a bit to
+    # choose, unless what is kept stays where it is.
     if unit.op == "sum":
         parts.add("sum", o_beat)
-    elif is_bipolar(unit.shape) or Shape.cast(unit.shape).width == 1:
-        parts.add("choose", o_beat)
     else:
-        parts.add("greater", unit.lanes * (2 * ceil(i_bits / 2) + 1))
-        parts.add("choose", o_beat)
+        parts.add("greater", unit.lanes * i_bits * 0.55)
+        parts.add("choose", o_beat * (unit.cf > 1))
     return parts

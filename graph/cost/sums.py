@@ -24,21 +24,23 @@ def add(unit: Any, family: str) -> Parts:
     o_bits = bits_of_shape(unit.o.payload.shape().elem_shape)
     outlet(parts, unit.lanes * o_bits, unit._pipeline, family)
     parts.add("control", 3 + 2 * len(unit.shapes), unit._pipeline)
-    # The tree of terms: (low, high) of each, added two by two.
-    level = [term.range for term in unit._terms]
+    # The tree of terms, added two by two: (low, high, bits at the bottom that are always 0).
+    level = [(*term.range, term.shift) for term in unit._terms]
     if unit._offset:
-        level.append((unit._offset, unit._offset))
+        level.append((unit._offset, unit._offset, 0))
     for depth in range(unit._levels):
         following = []
         ends = depth == unit._levels - 1 and unit.thresholds is not None
         for k in range(0, len(level), 2):
-            low = sum(each[0] for each in level[k:k + 2])
-            high = sum(each[1] for each in level[k:k + 2])
+            pair = level[k:k + 2]
+            low, high = sum(each[0] for each in pair), sum(each[1] for each in pair)
+            zeros = [each[2] for each in pair]
             bits = max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + (low < 0)
-            if len(level[k:k + 2]) > 1:
-                parts.add("sum", unit.lanes * bits)
-            parts.ff += unit.lanes * bits * (not ends)
-            following.append((low, high))
+            if len(pair) > 1:
+                # Below the first bit of both there is nothing to add.
+                parts.add("sum", unit.lanes * (bits - max(zeros)))
+            parts.ff += unit.lanes * (bits - min(zeros)) * (not ends)
+            following.append((low, high, min(zeros)))
         level = following
     if unit.thresholds is not None:
         made = unit._bank

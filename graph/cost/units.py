@@ -30,7 +30,7 @@ _PARTS = {AddUnit: ("add", sums.add), ConcatUnit: ("concat", streams.concat),
           ThresholdUnit: ("threshold", banks.threshold), TopKUnit: ("topk", sums.topk),
           UpsampleUnit: ("upsample", streams.upsample), VVTU: ("vvtu", sums.vvtu),
           WidthConverter: ("width", streams.width)}
-KINDS = ("mvtu", "flat", *(kind for kind, _ in _PARTS.values()), "fifo", "fork")
+KINDS = ("mvtu", "flat", "point", *(kind for kind, _ in _PARTS.values()), "fifo", "fork")
 
 
 def parts_of(unit: Any, family: str) -> tuple[str, Parts]:
@@ -44,4 +44,6 @@ def parts_of(unit: Any, family: str) -> tuple[str, Parts]:
         raise TypeError(f"no resources known for a {type(unit).__name__}"
                         + (": its layer is wanted" if isinstance(unit, MVTU) else ""))
     kind, make = _PARTS[type(unit)]
+    if kind == "swu" and unit.windows.taps == 1:
+        kind = "point"
     return kind, make(unit, family)

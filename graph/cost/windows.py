@@ -1,34 +1,86 @@
 """Cost of sliding-window units, as `rtl/swu.py`, `rtl/wide_swu.py` and `rtl/ring.py` lay them."""
 
+from functools import lru_cache
 from math import ceil
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from quinnoa.rtl.ring import Ring
+from quinnoa.rtl.weights import block_is_cheaper
+from quinnoa.rtl.windows import Windows
 
 from .amounts import Parts
 from .control import bits_of, chunked, counter, flag_ff, outlet
 from .facts import bits_of_shape
 from .memories import block, distributed
 
-__all__ = ["swu", "wide_swu"]
+__all__ = ["swu", "wide_swu", "window_parts"]
+
+
+@lru_cache(maxsize=1 << 12)
+def window_parts(windows: Windows, channels: int, bits: int, lanes: int,
+                 family: str) -> tuple[str, Parts]:
+    """Return the kind and the parts of the unit of so many ``lanes``, without making it."""
+    unit = SimpleNamespace(windows=windows, channels=channels, lanes=lanes, bits=bits)
+    if lanes <= channels:
+        _as_swu(unit)
+        return "swu" if windows.taps > 1 else "point", swu(unit, family)
+    _as_wide(unit)
+    return "wide", wide_swu(unit, family)
+
+
+def _as_swu(unit: Any) -> None:
+    """Give it what ``SWU`` derives."""
+    windows = unit.windows
+    unit.cf = unit.channels // unit.lanes
+    unit.ring = Ring(
+        needed=windows.needed(windows.ends) * unit.cf,
+        dropped=windows.dropped(windows.start(1)) * unit.cf,
+        steps=windows.taps * unit.cf, beats_in=windows.pixels * unit.cf)
+    unit.depth = 1 << (unit.ring.least_depth - 1).bit_length()
+    unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits, sites=4 / 3)
+                   else "lutram")
+    unit._read_at = 1 if unit.memory == "lutram" else 2
+
+
+def _as_wide(unit: Any) -> None:
+    """Give it what ``WideSWU`` derives."""
+    windows = unit.windows
+    (kh, kw), (dy, dx), width = windows.kernel, windows.dilation, windows.width
+    unit.rows = unit.lanes // (kw * unit.channels)
+    last = windows.start(1) + (kw - 1) * dx
+    unit._skip = np.clip(-((width - 1 - last) // dx), 0, kw - 1)
+    at = np.clip(last - unit._skip * dx, 0, width - 1)
+    unit.ring = Ring(needed=windows.needed(at + 1), dropped=windows.dropped(at),
+                     steps=kh // unit.rows, beats_in=windows.pixels)
+    unit.banks = unit.rows
+    while len({i * dy % unit.banks for i in range(unit.rows)}) < unit.rows:
+        unit.banks += 1
+    overlap = (unit.banks - 1) * (width - 1)
+    least = -(-(unit.ring.least_depth + overlap) // unit.banks)
+    unit.depth = max(2, 1 << (least - 1).bit_length())
+    unit._held = unit.banks * unit.depth - overlap
+    unit.memory = ("block" if block_is_cheaper(unit.depth, kw * unit.channels * unit.bits,
+                                               sites=4 / 3) else "lutram")
 
 
 def swu(unit: Any, family: str) -> Parts:
     """Return the parts of a ``SWU``."""
     parts, windows = Parts(), unit.windows
-    beat = unit.lanes * bits_of_shape(unit.shape)
+    beat = unit.lanes * _element(unit)
     outlet(parts, beat, unit._read_at, family)
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
-    _places(parts, unit, (unit.cf, kw, kh, ow, oh))
+    # Strides are multiples of CF: below, there is next to nothing to add.
+    zeros = (unit.cf & -unit.cf).bit_length() - 1
+    _places(parts, unit, (unit.cf, kw, kh, ow, oh), zeros)
     address = bits_of(unit.depth)
     parts.add("write", address, address)
-    # The step of the read address is one of as many as there are counts with more than one value.
-    moves = 1 + sum(n > 1 for n in (unit.cf, kw, kh, ow, oh))
-    parts.add("walk", address * moves / 2, address)
+    # A bit of the step of the read address depends on five flags: with the address's one LUT6.
+    parts.add("walk", address - min(zeros, address), address)
     _memory(parts, unit.depth, beat, unit.memory, family)
     parts.ff += unit._read_at + beat * (unit.memory != "lutram")
-    if unit._pad_bits or any(windows.pads):
-        parts.add("pads", beat / 2)
     edges = 0
     for axis, length in ((1, kw), (0, kh)):
         outside = windows.outside(axis)
@@ -42,9 +94,9 @@ def swu(unit: Any, family: str) -> Parts:
 def wide_swu(unit: Any, family: str) -> Parts:
     """Return the parts of a ``WideSWU``."""
     parts, windows = Parts(), unit.windows
-    bits = unit.channels * bits_of_shape(unit.shape)
+    bits = unit.channels * _element(unit)
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
-    word, o_beat = kw * bits, unit.lanes * bits_of_shape(unit.shape)
+    word, o_beat = kw * bits, unit.lanes * _element(unit)
     outlet(parts, o_beat, 2, family)
     _places(parts, unit, (unit.ring.steps, ow, oh))
     address, phase = bits_of(unit.depth), bits_of(unit.banks)
@@ -58,17 +110,17 @@ def wide_swu(unit: Any, family: str) -> Parts:
         parts.add("write", unit.banks)
     for _ in range(unit.banks):
         _memory(parts, unit.depth, word, unit.memory, family)
-        parts.ff += word * (unit.memory == "lutram") - word * (unit.memory == "lutram")
     # Read: where each bank is, and which bank is which row.
     rows_apart = {(f + i * windows.dilation[0]) // unit.banks
                   for f in range(unit.banks) for i in range(unit.rows)}
     parts.add("walk", address * (2 + len(rows_apart)), address * len(rows_apart))
     parts.add("choose_address", unit.banks * address * (len(rows_apart) > 1))
-    parts.add("choose", o_beat * ceil((unit.banks - 1) / 2))
-    # Past the edges.
+    # One of as many words as there are banks, and of its pixels one of some where it may stick out.
+    # Past the edges the register behind is set or reset.
     skip = int(unit._skip.max())
+    ways = unit.banks * (1 + skip)
+    parts.add("choose", o_beat * (ceil((ways - 1) / 2) if ways > 4 else ways > 1))
     if any(windows.pads):
-        parts.add("pads", o_beat * (1 + skip) / 2)
         parts.ff += (unit.rows if windows.outside(0).any() else 0) + kw
         for axis, length in ((1, kw), (0, kh)):
             outside = windows.outside(axis)
@@ -76,6 +128,11 @@ def wide_swu(unit: Any, family: str) -> Parts:
                 parts.add("edges", length + _changes(outside), length)
     parts.ff += 2 + o_beat
     return parts
+
+
+def _element(unit: Any) -> int:
+    """Return the bits of an element."""
+    return unit.bits if hasattr(unit, "bits") else bits_of_shape(unit.shape)
 
 
 def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> None:
@@ -94,8 +151,8 @@ def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> N
     chunked(parts, made.chunks, width, depth)
 
 
-def _places(parts: Parts, unit: Any, lengths: tuple[int, ...]) -> None:
-    """Add the counts of a walk, and the balances of the ring."""
+def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], zeros: int = 0) -> None:
+    """Add the counts of a walk, and the balances of the ring, of multiples of ``2**zeros``."""
     for length in lengths:
         counter(parts, length)
     ring = unit.ring
@@ -109,12 +166,12 @@ def _places(parts: Parts, unit: Any, lengths: tuple[int, ...]) -> None:
     least = -int(max((after_needed - needed).max(), needed[0]))
     space = max(bits_of(held + most), 1) + 1
     ahead = max((-least - 1).bit_length(), (held + int((dropped - needed).max())).bit_length()) + 1
-    parts.add("balance", space + ahead, space + ahead)
+    parts.add("balance", space + ahead - zeros, space + ahead)
     for amounts, rest in ((after_dropped - dropped - 1, -1), (needed - after_needed, 0)):
-        _change(parts, ring, amounts, rest)
+        _change(parts, ring, amounts, rest, zeros)
 
 
-def _change(parts: Parts, ring: Any, amounts: Any, rest: int) -> None:
+def _change(parts: Parts, ring: Any, amounts: Any, rest: int, zeros: int) -> None:
     """Add what chooses the change of a balance at the end of a window."""
     by_window = amounts.reshape(ring.shape)
     moves = (by_window[:, :-1] != rest).any(axis=1)
@@ -128,7 +185,7 @@ def _change(parts: Parts, ring: Any, amounts: Any, rest: int) -> None:
             spread = int(np.bitwise_or.reduce(different ^ different[0])).bit_length() \
                 if different.min() >= 0 else int(max(abs(different))).bit_length() + 1
             bits = max(bits, spread)
-    parts.add("amount", bits * 1.0)
+    parts.add("amount", max(bits - zeros, 0))
 
 
 def _changes(values: Any) -> int:

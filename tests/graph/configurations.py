@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Units by their parameters: from a row of the calibration table to layer records and components.
 
 A configuration is a kind and a dict of plain numbers and words. Contents (weights, thresholds) are
@@ -23,6 +24,7 @@ from quinnoa.graph.layers import (
     Window,
 )
 from quinnoa.graph.products import accumulator_shape
+from quinnoa.graph.resources import layer_resources, unit_resources
 from quinnoa.rtl.fifo import FIFO
 from quinnoa.rtl.fork import ForkUnit
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of, shape_for
@@ -30,7 +32,7 @@ from quinnoa.rtl.thresholds import Thresholds
 from quinnoa.rtl.width import WidthConverter
 from quinnoa.rtl.windows import Windows
 
-__all__ = ["BETWEEN", "KINDS", "draw", "layer_of", "unit_between"]
+__all__ = ["BETWEEN", "KINDS", "draw", "layer_of", "resources_of", "unit_between"]
 
 # Kinds that are no layers.
 BETWEEN = ("width", "fifo", "fork")
@@ -173,9 +175,16 @@ def unit_between(kind, params):
     return ForkUnit(layout, ways=params["ways"])
 
 
+def resources_of(kind, params, family):
+    """Return the resources estimated for a configuration."""
+    if kind in BETWEEN:
+        return unit_resources(unit_between(kind, params), family)
+    layer = layer_of(kind, params)
+    return layer_resources(layer, layer.fold, family)
+
+
 def draw(kind, rng):
-    """Draw a configuration of a kind at random: its parameters, of a unit that is soon synthesised.
-    """
+    """Draw a configuration of a kind at random: its parameters; of a unit that is not large."""
     while _size(kind, params := _SAMPLES[kind](rng)) > 450:
         pass
     return params
