@@ -243,7 +243,8 @@ def test_the_layout_is_told_bit_by_bit(made):
 
 @pytest.mark.parametrize("change, message", [
     ({}, "`driver/` needs Python 3.8 and numpy alone."),
-    ({"nodes": True}, "`run` needs onnxruntime, too, for nodes of the file that the host computes."),
+    ({"nodes": True}, "`run` needs onnxruntime, too, for nodes of the file that the host "
+                      "computes."),
     ({"kind": None, "reason": "why"}, "It has `run_integers` alone, which takes and gives the "
                                       "accelerator's integers: why."),
 ])
