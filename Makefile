@@ -1,19 +1,24 @@
-# `make demo` takes a trained network to Verilog and runs digits through it; `make test` passes the
-# tests. Both lay what they need in .venv, the first time only.
+# `make demo` takes a trained network to Verilog and runs digits through it; `make bitstream` builds
+# one for a board; `make test` passes the tests. All lay what they need in .venv, the first time only.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MNIST := examples/mnist
 DEMO := build/demo
+BOARD := ulx3s-85f
 
-.PHONY: demo test typings system clean
+.PHONY: demo bitstream test typings system clean
 
 demo: $(VENV)/installed
 	$(BIN)/quinnoa compile $(MNIST)/tfc_w1a1.onnx -o $(DEMO) --fold $(MNIST)/tfc_fold.toml \
 		--family xc7 --top 1
 	$(BIN)/quinnoa simulate $(DEMO) --input $(MNIST)/digits.npy --labels $(MNIST)/labels.npy
 	@echo "open $(CURDIR)/$(DEMO)/report.html"
+
+bitstream: $(VENV)/installed-pnr
+	$(BIN)/quinnoa build $(MNIST)/tfc_w2a2.onnx --board $(BOARD) -o build/$(BOARD) --top 1 \
+		--images $(MNIST)/digits.npy --labels $(MNIST)/labels.npy
 
 test: $(VENV)/installed-dev typings
 	$(BIN)/ruff check
@@ -25,7 +30,11 @@ $(VENV)/installed: pyproject.toml | system
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-pnr: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[pnr]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed-pnr
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
