@@ -133,7 +133,7 @@ def build(plan: Plan, folder, progress: Progress = silent, *, seed: int = 1,
     layers = {unit: Area(**count.as_dict()) for unit, count in cells.items()
               if unit in plan.layers or (unit and not plan.layers)}
     return Result(tool=tools.tool, bitstream=folder / f"{name}.bit", clock_mhz=plan.clock_mhz,
-                  reached_mhz=reached, area=area, layers=layers, worst=plan.layer_of(end, "."))
+                  reached_mhz=reached, area=area, layers=layers, worst=_place(plan, end))
 
 
 def place_and_route(options: Iterable[str], *, name: str, folder: Path, clock_mhz: float,
@@ -162,6 +162,12 @@ def _options(plan: Plan, variable: str) -> list[str]:
         if line.startswith(f'"${variable}" '):
             return shlex.split(line)[1:]
     raise ToolError(f"the plan of {plan.name} runs no {variable}: is it for ECP5?")
+
+
+def _place(plan: Plan, cell: str) -> str:
+    """Return the layer of a cell; outside of them what of the top it is in, such as the shell."""
+    step, dot, _ = cell.partition(".")
+    return plan.layer_of(cell, ".") or (step if dot else "")
 
 
 class _Stages:

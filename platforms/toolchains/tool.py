@@ -96,7 +96,8 @@ class Result:
     layers : mapping of str to Area
         By layer, as far as the tool tells.
     worst : str
-        The layer in which the slowest path ends; "" if the tool does not tell, or it is outside.
+        The layer in which the slowest path ends, or what of the top it ends in outside of them; ""
+        if the tool does not tell.
     """
 
     tool: Tool

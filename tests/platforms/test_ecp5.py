@@ -134,6 +134,13 @@ def test_a_clock_that_is_missed_names_the_layer(plan, tools, tmp_path):
                                        "in mvtu1; ")
 
 
+def test_a_path_outside_of_the_layers_names_the_shell(plan, tools, tmp_path):
+    report = copy.deepcopy(REPORT)
+    report["critical_paths"][-1]["path"][-1]["to"]["cell"] = "shell.results.words_DOB6_LUT4_C"
+    tools(report)
+    assert execute(plan, tmp_path / "build").worst == "shell"
+
+
 def test_the_clock_furthest_behind_counts():
     report = copy.deepcopy(REPORT)
     report["fmax"]["$glbnet$osc"]["achieved"] = 20.0
