@@ -71,7 +71,7 @@ def test_kinds_and_flags_are_those_of_the_driver():
 
 def test_packets_arrive_as_they_were_sent():
     rng = random.Random(1)
-    sent = [packet(rng, rng.randrange(20)) for _ in range(15)]
+    sent = [packet(rng, rng.randrange(20)) for _ in range(10)]
     arrived, words = receive(b"".join(line for line, _, _ in sent))
     assert arrived == [(*fields, 1) for _, fields, _ in sent]
     assert words == words_of(b"".join(payload for _, _, payload in sent))
@@ -122,7 +122,8 @@ def damage(rng, line):
     return line
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow)
+                                      for seed in range(1, 8))])
 def test_a_damaged_packet_never_arrives_and_the_next_one_does(seed):
     rng = random.Random(seed)
     line, whole, payloads = [], [], b""
@@ -151,7 +152,7 @@ def test_packets_of_odd_lengths_do_not_arrive():
     assert len(receive(host.frame(bytes(range(1, 17))))[0]) == 1
 
 
-@pytest.mark.parametrize("words", [57, 58, 59, 60, 121])
+@pytest.mark.parametrize("words", [58, 59, 121])
 def test_blocks_of_254_bytes_are_decoded(words):
     # Without a zero in header, payload and CRC, blocks are as long as can be.
     fields = (3, 1, 2 + (9 << 8), 0x01020304, 0x05060708, 0x090A0B0C)
