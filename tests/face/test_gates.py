@@ -12,7 +12,7 @@ import quinnoa
 from quinnoa import netlist
 from quinnoa.errors import QuinnoaError
 from quinnoa.netlist import kept_netlist, netlist_of
-from quinnoa.report import page
+from quinnoa.report import page, show
 from tests.models import inputs, mlp
 
 WIDTHS = (16, 8, 4)
@@ -105,6 +105,24 @@ def test_a_netlist_that_computes_something_else_is_found(compiled, tmp_path):
         assert str(error).startswith("the simulation failed: ")
     else:
         assert result["mismatches"] > 0
+
+
+def test_netlist_and_estimates_stand_side_by_side(model, tmp_path, capsys):
+    report = quinnoa.compile_network(quinnoa.load(model), tmp_path / "out", fps=2e6, family="ecp5")
+    some = {"lut": 7001, "ff": 7002, "bram36": 0, "uram": 0, "dsp": 0}
+    figures = {"tool": "Yosys 0", "family": "ecp5", "seconds": 1.0, "cells": {"LUT4": 7001},
+               "layers": {"mvtu0": some}, "totals": some}
+    simulation = {"level": "gates", "frames": 3, "mismatches": 0, "seconds": 1.0,
+                  "netlist": figures}
+    html = page(report, simulation)
+    part = html[html.index('<section id="netlist">'):]
+    estimated = f"{report['layers'][0]['lut']:,}"
+    assert f"<td>7,001</td><td>{estimated}</td>" in part[:part.index("</section>")]
+    assert "3 frames through the netlist" in html
+    show(report, simulation)
+    assert "netlist" in capsys.readouterr().out
+    del simulation["netlist"]
+    assert '<section id="netlist">' not in page(report, simulation)
 
 
 def test_the_generic_family_has_no_gates(model, tmp_path):
