@@ -369,13 +369,13 @@ def _simulate_verilog(folder, network, settings, level, codes, result, progress)
     first, last = network.layers[0].i, network.layers[-1].o
     name, family, frames = settings["name"], settings["family"], len(codes)
     words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
+    options: dict[str, Any] = {}
+    source = folder / f"{name}.v"
     if level == "gates":
         netlist = netlist_of(folder, name=name, family=family, progress=progress)
         # A netlist is long, and run for few frames: nothing pays that takes the compiler longer.
         options = {"cells": library(family, netlist.figures["cells"]), "optimize": 0}
         source = netlist.verilog
-    else:
-        source, options = folder / f"{name}.v", {}
     progress(f"building and running the {'netlist' if level == 'gates' else 'RTL'}")
     run = verilate(source.read_text(), name, words, frames=frames, beats_in=settings["beats_in"],
                    beats_out=settings["beats_out"], **options)

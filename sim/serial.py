@@ -103,7 +103,8 @@ class SerialLine:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin and self._process.stdout
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
-        self._lock, self._closing, self._master = threading.Lock(), False, -1
+        self._lock, self._closing = threading.Lock(), False
+        self._master = self._slave = -1
         self.bytes_down = self.bytes_up = 0
         self.connect()
         self._thread = threading.Thread(target=self._run, daemon=True)
