@@ -34,6 +34,7 @@ def _library() -> ctypes.CDLL:
             ("first_in", number, [pointer]),
             ("taken", number, [pointer, number]),
             ("most", number, [pointer, number, number]),
+            ("watch", None, [pointer, number]),
             ("probe", number, [pointer, number, number, ctypes.POINTER(pointer)])):
         function = getattr(library, f"timing_{name}")
         function.restype, function.argtypes = result, arguments
@@ -226,9 +227,10 @@ class Simulation:
             program.periods.ctypes.data, pace, max(256, flow.bound // 64))
         self.frames = 0
         processes = len(flow.processes)
-        self._ends = np.zeros((MOST_FRAMES, processes), np.int64)
-        self._marks = np.zeros((MOST_FRAMES, processes), np.uint64)
-        self._o_ends = np.zeros(MOST_FRAMES, np.int64)
+        # And one that is watched.
+        self._ends = np.zeros((MOST_FRAMES + 1, processes), np.int64)
+        self._marks = np.zeros((MOST_FRAMES + 1, processes), np.uint64)
+        self._o_ends = np.zeros(MOST_FRAMES + 1, np.int64)
 
     def __del__(self) -> None:
         if handle := getattr(self, "_handle", None):
@@ -309,3 +311,20 @@ class Simulation:
             later = entered[depth:]
             np.maximum(later, left[:len(later)] + 1, out=later)
         return entered
+
+    def watched(self, edges: Sequence[int], cycles: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return of FIFOs the cycles in which the beats of one more frame enter, and leave.
+
+        The run has settled: frames go through every ``cycles`` cycles. No edge was probed.
+        """
+        for edge in edges:
+            self._library.timing_watch(self._handle, edge)
+        self.go(self.frames + 1)
+        return [self._watched(edge, cycles) for edge in edges]
+
+    def _watched(self, edge: int, cycles: int) -> tuple[np.ndarray, np.ndarray]:
+        left = self._probe(edge, 0)
+        # The beat that must have left, a cycle before, is one of this frame or of one like it.
+        frames, beat = np.divmod(np.arange(len(left)) - self._depths[edge], len(left))
+        return np.maximum(self._probe(edge, 1) - self._delays[edge],
+                          left[beat] + frames * cycles + 1), left

@@ -54,7 +54,7 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
         if run is not None:
             break
     assert run is not None
-    return search.depths, timer.told(run, cycles)
+    return search.depths, timer.told(run, cycles, search.depths)
 
 
 def _ample(timer: Timer) -> tuple[list[int], int, int]:

@@ -1,7 +1,7 @@
 """Steady state: cycles a frame and latency of a graph of units with given FIFOs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
 
@@ -11,6 +11,7 @@ from quinnoa.errors import QuinnoaError
 from quinnoa.native import has_compiler
 
 from .engine import ENDLESS, MOST_FRAMES, Program, Simulation
+from .occupancy import held_over_frame
 from .timing import Flow, Run, simulate
 
 __all__ = ["Plain", "Timer", "Timing", "first_latency"]
@@ -19,6 +20,8 @@ __all__ = ["Plain", "Timer", "Timing", "first_latency"]
 SMALL = 1000
 # Frames in a row that come late before a trial is given up.
 PATIENCE = 4
+# FIFOs that are watched over a frame.
+MOST_FIFOS = 24
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,16 @@ class Timing:
         Of every unit the share of the cycles in which its busiest process does a step.
     occupancy : tuple of int
         Of every edge the beats that its FIFO held at the most.
+    over_frame : dict of int to list of int
+        Of the edges with the deepest FIFOs the most beats held in each part of a frame that is
+        offered at its beginning: ``held_over_frame``.
     """
 
     cycles: int
     latency: int
     utilisation: tuple[float, ...] = ()
     occupancy: tuple[int, ...] = ()
+    over_frame: dict[int, list[int]] = field(default_factory=dict)
 
 
 class Plain:
@@ -67,6 +74,14 @@ class Plain:
     def beats(self) -> int:
         """Transfers so far, of all streams."""
         return self._done * sum(self._flow.beats)
+
+    def watched(self, edges: Sequence[int], cycles: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return of FIFOs the cycles in which the beats of the last frame entered, and left."""
+        assert self._run is not None
+        frame = [slice((self._frames - 1) * beats, self._frames * beats)
+                 for beats in self._flow.beats]
+        return [(np.array(self._run.entries[k][frame[k]]),
+                 np.array(self._run.transfers[k][frame[k]])) for k in edges]
 
     def __getattr__(self, name: str):
         found = getattr(self._run, name)
@@ -161,10 +176,15 @@ class Timer:
             cycles = self._settled(depths)
         return self.told(run, cycles)
 
-    def told(self, run: Simulation | Plain, cycles: int) -> Timing:
-        """Return what a run that has settled tells."""
-        return Timing(cycles, first_latency(run), tuple(n / cycles for n in self.flow.steps),
-                      tuple(run.occupancy))
+    def told(self, run: Simulation | Plain, cycles: int, depths: Sequence[int] = ()) -> Timing:
+        """Return what a run that has settled tells, of the FIFOs of these depths, too."""
+        fifos = sorted((k for k, depth in enumerate(depths) if depth),
+                       key=lambda k: (-depths[k], k))[:MOST_FIFOS]
+        latency, occupancy = first_latency(run), tuple(run.occupancy)
+        beats = run.watched(fifos, cycles) if fifos else []
+        held = [held_over_frame(entered, left, cycles) for entered, left in beats]
+        return Timing(cycles, latency, tuple(n / cycles for n in self.flow.steps), occupancy,
+                      dict(zip(fifos, held, strict=True)))
 
     def _settled(self, depths: Sequence[int]) -> int:
         """Return the cycles a frame, the input always offering."""

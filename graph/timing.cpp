@@ -394,6 +394,12 @@ i64 timing_most(void *s, i64 link, i64 meter) {
     return meter < i64(meters.size()) ? meters[meter].most : 0;
 }
 
+// Keep every beat of a link from now on.
+void timing_watch(void *simulation, i64 link) {
+    Simulation *s = static_cast<Simulation *>(simulation);
+    s->links[link].probes = &s->probes[2 * link];
+}
+
 // What a probed link has seen: beats taken (which 0), or given, by their latency later (1).
 i64 timing_probe(void *s, i64 link, i64 which, const i64 **data) {
     std::vector<i64> &probe = static_cast<Simulation *>(s)->probes[2 * link + which];

@@ -42,7 +42,7 @@ def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
     for unit in plan.units:
         entry, need = _entry(unit, steps.get(unit.name, 0), family)
         if unit.name in held:
-            entry["held"] = held[unit.name]
+            entry |= held[unit.name]
         else:
             entry["utilisation"] = busy[unit.name]
         layers.append(entry)
@@ -79,14 +79,16 @@ def _edges(plan) -> list[dict[str, Any]]:
             for source, target in edges for port in [source or target]]
 
 
-def _held(plan) -> dict[str, int]:
-    """Return of every FIFO the beats that it held at the most."""
-    names = plan.flow.names
-    most = {(names[edge.target], edge.i_port): held
-            for edge, held in zip(plan.flow.edges, plan.timing.occupancy, strict=True)
-            if edge.target is not None}
+def _held(plan) -> dict[str, dict[str, Any]]:
+    """Return of every FIFO the beats that it held: at the most, and over a frame."""
+    names, timing = plan.flow.names, plan.timing
+    held = {}
+    for k, edge in enumerate(plan.flow.edges):
+        if edge.target is not None:
+            over_frame = {"occupancy": timing.over_frame[k]} if k in timing.over_frame else {}
+            held[names[edge.target], edge.i_port] = {"held": timing.occupancy[k], **over_frame}
     leads = {source[0]: target for source, target in plan.edges if source[0] not in names}
-    return {fifo: most[name, int(member.partition("_")[2] or 0)]
+    return {fifo: held[name, int(member.partition("_")[2] or 0)]
             for fifo, (name, member) in leads.items()}
 
 
