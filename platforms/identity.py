@@ -3,18 +3,11 @@
 import hashlib
 import json
 
-__all__ = ["identity_text", "network_id", "shape_id"]
-
-
-def _digest(kind, verilog, i_format, o_format):
-    """Return the first 64 bits of SHA-256."""
-    formats = json.dumps([i_format.as_dict(), o_format.as_dict()], sort_keys=True)
-    digest = hashlib.sha256("\0".join((kind, formats, verilog)).encode())
-    return int.from_bytes(digest.digest()[:8], "big")
+__all__ = ["identity_text", "network_id"]
 
 
 def network_id(verilog, i_format, o_format):
-    """Return the identity of a network as compiled.
+    """Return the identity of a network as compiled: the first 64 bits of SHA-256.
 
     Parameters
     ----------
@@ -23,20 +16,9 @@ def network_id(verilog, i_format, o_format):
     i_format, o_format : FrameFormat
         Of its frames.
     """
-    return _digest("network", verilog, i_format, o_format)
-
-
-def shape_id(verilog, i_format, o_format):
-    """Return the identity of what a writable accelerator keeps whatever is written into it.
-
-    Parameters
-    ----------
-    verilog : str
-        The core's Verilog where all that can be written is 0.
-    i_format, o_format : FrameFormat
-        Of its frames.
-    """
-    return _digest("shape", verilog, i_format, o_format)
+    formats = json.dumps([i_format.as_dict(), o_format.as_dict()], sort_keys=True)
+    digest = hashlib.sha256("\0".join(("network", formats, verilog)).encode())
+    return int.from_bytes(digest.digest()[:8], "big")
 
 
 def identity_text(identity):

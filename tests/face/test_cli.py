@@ -69,7 +69,7 @@ def test_every_command_explains_itself(command, capsys):
     ("compile", MODEL, "-o", "out", "--clock", "0"),
     ("compile", MODEL, "-o", "out", "--input-scale", "2"),
     ("simulate", "out"),
-    ("simulate", "out", "--input", DIGITS, "--level", "gates"),
+    ("simulate", "out", "--input", DIGITS, "--level", "silicon"),
     ("simulate", "out", "--input", DIGITS, "--limit", "0"),
 ])
 def test_wrong_usage_is_status_2_and_makes_nothing(arguments, tmp_path, monkeypatch, capsys):
