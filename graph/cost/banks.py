@@ -19,20 +19,20 @@ __all__ = ["bank", "threshold"]
 def threshold(unit: Any, family: str) -> Parts:
     """Return the parts of a ``ThresholdUnit``."""
     parts, made = Parts(), unit._bank
-    bank(parts, made, family)
+    bank(parts, made, family, direct=True)
     outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
     bits = bits_of(made.groups)
     parts.add("control", 4 + (bits + ceil(bits / 6) + 1 if bits else 0), made.latency + bits)
     return parts
 
 
-def bank(parts: Parts, made: Any, family: str, *, before: int = 0) -> None:
+def bank(parts: Parts, made: Any, family: str, *, before: int = 0, direct: bool = False) -> None:
     """Add a bank, without what tells it the group; with the registers that stand ``before`` it.
 
-    Those are in a row with its own.
+    Those are in a row with its own. ``direct``: the group is the counter itself.
     """
     if isinstance(made, Comparators):
-        _comparators(parts, made, family, before)
+        _comparators(parts, made, family, before, direct)
     else:
         _search(parts, made, family, before)
 
@@ -42,7 +42,7 @@ def _only_signs(a_shape: Shape, values: Any) -> bool:
     return bool(a_shape.signed and (values == 0).all())
 
 
-def _table(parts: Parts, table: Table, family: str) -> None:
+def _table(parts: Parts, table: Table, family: str, direct: bool = False) -> None:
     """Add the memory of a table."""
     if not table.width:
         return
@@ -52,13 +52,13 @@ def _table(parts: Parts, table: Table, family: str) -> None:
         parts.ff += bits_of(memory.chunks)
         chunked(parts, memory.chunks, table.width, table.rows, written=False)
         return
-    parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(table.rows, family),
-              table.width)
+    parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(
+        table.rows, family, direct=direct), table.width)
 
 
-def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
+def _comparators(parts: Parts, made: Any, family: str, before: int, direct: bool) -> None:
     table, a_bits, y_bits = made._table, made._a_shape.width, made._y_shape.width
-    _table(parts, table, family)
+    _table(parts, table, family, direct)
     for base, crossed in made._parts:
         signs = all(_only_signs(made._a_shape, values) for (values, _, _), _ in crossed)
         chain(parts, 1 if signs else a_bits, before + table.latency)

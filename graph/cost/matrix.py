@@ -11,20 +11,27 @@ from .facts import Facts
 from .memories import block, distinct, distributed, rom_luts
 from .plain import plain
 
-__all__ = ["mvtu", "rom"]
+__all__ = ["mvtu", "rom", "rom_latency"]
 
 
-def rom(parts: Parts, part: str, depth: int, width: int, varied: float, columns: float,
-        style: str, family: str) -> int:
-    """Add a ``WeightMemory``; return its latency.
-
-    Of ``width`` bits ``varied`` are not the same in all words, and ``columns`` of these differ.
-    """
-    if depth == 1 or not columns:
+def rom_latency(depth: int, width: int, columns: float, style: str) -> int:
+    """Return the latency of a ``WeightMemory``: 0 where it is constant or logic."""
+    if depth == 1 or not columns or style == "logic":
         return 0
     if style == "auto":
         style = "block" if block_is_cheaper(depth, width) else "lutrom"
-    if style == "block":
+    return 2 if style == "block" else 1
+
+
+def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, latency: int,
+        direct: bool, family: str) -> None:
+    """Add a ``WeightMemory`` of that latency, whose address is a counter itself or a copy of it.
+
+    Of its bits ``varied`` are not the same in all words, and ``columns`` of these differ.
+    """
+    if depth == 1 or not columns:
+        return
+    if latency == 2:
         # Synthesis leaves out what is the same in all words.
         width = ceil(varied)
         memory = block(depth, width, family, written=False)
@@ -32,10 +39,9 @@ def rom(parts: Parts, part: str, depth: int, width: int, varied: float, columns:
         # A register behind; and what chooses the chunk.
         parts.ff += width + bits_of(memory.chunks)
         chunked(parts, memory.chunks, width, depth, written=False)
-        return 2
-    parts.add("deep" if depth > 64 else part, columns * rom_luts(depth, family),
-              columns * (style == "lutrom"))
-    return int(style == "lutrom")
+        return
+    luts = columns * rom_luts(depth, family, direct=direct)
+    parts.add("deep" if depth > 64 else part, luts, columns * latency)
 
 
 def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
@@ -47,12 +53,13 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
 
     # Weights.
     word = pe * simd * facts.w_bits
-    weights_at = rom(parts, "weights", nf * sf, word, word, distinct(nf * sf, word), memory,
-                     family)
+    columns = distinct(nf * sf, word)
+    weights_at = rom_latency(nf * sf, word, columns, memory)
 
     # Operands.
     replay_at = 0 if nf == 1 else 1 if sf == 1 else 2
     operands_at = max(replay_at, weights_at)
+    rom(parts, "weights", nf * sf, word, columns, weights_at, operands_at == weights_at, family)
     x = simd * facts.x_bits
     parts.ff += x * (operands_at - replay_at)
     if nf > 1:
@@ -116,18 +123,21 @@ def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat
         return
     wanted = {"start": start_at, "compare": start_at + 1, "falls": start_at + 1, "base": beat_at,
               "rest": start_at + 1}
-    asked = []
-    for name in facts.constants:
-        latency = rom(parts, "constants", nf, *facts.columns(name, pe), "auto", family)
-        if latency:
-            asked.append(wanted[name] - latency)
+    found = {name: facts.columns(name, pe) for name in facts.constants}
+    latency = {name: rom_latency(nf, width, columns, "auto")
+               for name, (width, _, columns) in found.items()}
+    asked = {name: wanted[name] - cycles for name, cycles in latency.items() if cycles}
+    first = min(asked.values(), default=0)
+    for name, (_, varied, columns) in found.items():
+        rom(parts, "constants", nf, varied, columns, latency[name], asked.get(name) == first,
+            family)
     if nf * pe > facts.mh:
         parts.add("constants", 1, 1)
         parts.add("full", (nf * pe - facts.mh) * facts.y_bits)
-        asked.append(beat_at - 1)
+        asked["full"] = beat_at - 1
     if asked:
         bits = counter(parts, nf)
-        parts.ff += bits * (max(asked) - min(asked))
+        parts.ff += bits * (max(asked.values()) - min(asked.values()))
 
 
 def _levels(steps: int) -> list[int]:

@@ -65,7 +65,7 @@ def width(unit: Any, family: str) -> Parts:
     one_out = all(step.gives for step in steps)
     parts.add("control", 6, 3 + (not one_in) + (not one_out))
     own = len(kinds) == len(steps)
-    parts.add("steps", (len(steps) > 1) * (state + kind + 2) * max(1.0, len(steps) / 12),
+    parts.add("steps", (len(steps) > 1) * (state + kind + 2 + len(steps) / 8),
               state + kind * (1 if own else 2))
     if rest:
         counter(parts, times)
@@ -77,7 +77,7 @@ def width(unit: Any, family: str) -> Parts:
     # A LUT6 has elements to choose from and the kind of the step.
     parts.add("cells", bits * sum(ceil((n + kind - 1) / 4) for n in ways if n > 1), bits * size)
     enables = {tuple(way == "stay" for way in move) for move in moves}
-    parts.add("enables", len(enables) * ceil(max(kind, 1) / 5))
+    parts.add("enables", len(enables) + kind)
     return parts
 
 
@@ -113,7 +113,7 @@ def concat(unit: Any, family: str) -> Parts:
     # The flag of its end is not looked at where the count is a power of two.
     parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
               bits + bool(beats & (beats - 1)))
-    parts.add("select", beat * (inputs - 1 if inputs != 3 else 2.5))
+    parts.add("select", beat * (inputs // 2 + (inputs == 3)))
     return parts
 
 
@@ -170,6 +170,6 @@ def pool(unit: Any, family: str) -> Parts:
     if unit.op == "sum":
         parts.add("sum", o_beat)
     else:
-        parts.add("greater", unit.lanes * i_bits * 0.55)
+        parts.add("greater", unit.lanes * (0.55 * i_bits if i_bits > 2 else unit.cf == 1))
         parts.add("choose", o_beat * (unit.cf > 1))
     return parts

@@ -97,15 +97,17 @@ def vvtu(unit: Any, family: str) -> Parts:
     w_bits = bits_of_shape(unit.w_shape)
     outlet(parts, lanes * y_bits, unit._beat_at, family, k if groups == 1 else 1)
     word = lanes * w_bits
-    rom(parts, "weights", k * groups, word, word, distinct(k * groups, word),
-        unit._weights.style, family)
+    rom(parts, "weights", k * groups, word, distinct(k * groups, word), unit._weights.latency,
+        unit._operands_at == unit._weights.latency, family)
     start = unit._start
     if start.style != "constant":
         values = _values(start.words, lanes, width)
-        rom(parts, "constants", groups, *columns_of(values, width, lanes), start.style, family)
+        rom(parts, "constants", groups, *columns_of(values, width, lanes)[1:], start.latency,
+            unit._product_at == start.latency, family)
     if unit._rest is not None and unit._rest.style != "constant":
         values = _values(unit._rest.words, lanes, 1)
-        rom(parts, "constants", groups, *columns_of(values, 1, lanes), unit._rest.style, family)
+        rom(parts, "constants", groups, *columns_of(values, 1, lanes)[1:], unit._rest.latency,
+            False, family)
 
     # Control.
     parts.add("control", 4)

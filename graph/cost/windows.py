@@ -115,11 +115,12 @@ def wide_swu(unit: Any, family: str) -> Parts:
                   for f in range(unit.banks) for i in range(unit.rows)}
     parts.add("walk", address * (2 + len(rows_apart)), address * len(rows_apart))
     parts.add("choose_address", unit.banks * address * (len(rows_apart) > 1))
-    # One of as many words as there are banks, and of its pixels one of some where it may stick out.
-    # Past the edges the register behind is set or reset.
+    # One of as many words as there are banks, and of its pixels one of those that pixel ``kx`` may
+    # be where the row sticks out. Past the edges the register behind is set or reset.
     skip = int(unit._skip.max())
-    ways = unit.banks * (1 + skip)
-    parts.add("choose", o_beat * (ceil((ways - 1) / 2) if ways > 4 else ways > 1))
+    for kx in range(kw):
+        ways = unit.banks * (1 + min(skip, kw - 1 - kx))
+        parts.add("choose", unit.rows * bits * (ceil((ways - 1) / 2) if ways > 4 else ways > 1))
     if any(windows.pads):
         parts.ff += (unit.rows if windows.outside(0).any() else 0) + kw
         for axis, length in ((1, kw), (0, kh)):
