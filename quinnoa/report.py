@@ -33,12 +33,13 @@ drawn again at any time. Its keys:
 Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``,
 and, where they apply: ``latency``; ``utilisation``, the share of the cycles in which it works;
 ``i`` and ``o``, the streams, each ``lanes`` and ``bits`` (of one element), and ``dims``;
-``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO, and the beats it ``held`` at the
-most in the run that timed the network; ``weights`` in words, such as "bipolar"; ``memory``
-(style), ``memory_width``, ``memory_depth`` of the weights or, in an SWU, of the lines; ``kernel``,
-``stride``, ``dilation``, ``pads`` of an SWU; ``op``, ``vectors`` of a pool; ``multipliers`` of an
-add; ``start``, ``stop`` of a slice; ``factor`` of an upsample; ``k`` of a top K; ``ways`` of a
-fork.
+``mh``, ``mw``, ``pe``, ``simd``, ``fold``; ``depth`` of a FIFO, the beats it ``held`` at the
+most in the run that timed the network, and, of the deepest, ``occupancy``: the most beats in each
+of up to 400 equal parts of a frame in the steady state; ``weights`` in words, such as "bipolar";
+``memory`` (style), ``memory_width``, ``memory_depth`` of the weights or, in an SWU, of the lines;
+``kernel``, ``stride``, ``dilation``, ``pads`` of an SWU; ``op``, ``vectors`` of a pool;
+``multipliers`` of an add; ``start``, ``stop`` of a slice; ``factor`` of an upsample; ``k`` of a
+top K; ``ways`` of a fork.
 """
 
 import json
@@ -85,12 +86,12 @@ def page(report: Report, simulation: Report | None = None) -> str:
     environment.filters |= {
         "about": _about, "busy": _busy, "clip": _clip, "dims": _dims, "duration": duration,
         "fold": _fold, "largest": _largest, "number": number, "rate": rate, "share": share,
-        "size": _size, "what": _what}
+        "size": _size, "steps": _steps, "what": _what}
     layers = [{**_BLANK, **layer} for layer in report["layers"]]
     return environment.get_template("report.html").render(
         r=report, s=simulation, layers=layers, resources=RESOURCES, used=_used(report),
         cycles=report.get("cycles", report["bound_cycles"]), columns=picture(report),
-        count=sum(layer["kind"] not in BETWEEN for layer in layers),
+        count=sum(layer["kind"] not in BETWEEN for layer in layers), fifos=_fifos(report),
         memories=[layer | {"fill": _fill(layer)} for layer in layers if layer["memory_depth"]],
         seconds=lambda cycles: cycles / report["clock_mhz"] / 1e6)
 
@@ -268,6 +269,28 @@ def _largest(layers: list[Report], key: str) -> list[Report]:
     if len(layers) <= MANY:
         return layers
     return sorted((layer for layer in layers if layer[key]), key=lambda layer: -layer[key])[:MANY]
+
+
+def _fifos(report: Report) -> list[Report]:
+    """Return the FIFOs of which it is known what they hold, deepest first, with their ends."""
+    ends: dict[str, dict[str, str]] = {}
+    for edge in report.get("edges", []):
+        source, target = (edge[side] and edge[side][0] for side in ("source", "target"))
+        ends.setdefault(target, {})["source"] = source or "input"
+        ends.setdefault(source, {})["target"] = target or "output"
+    fifos = [layer | ends.get(layer["name"], {}) for layer in report["layers"]
+             if layer["kind"] == "fifo" and layer.get("occupancy")]
+    return sorted(fifos, key=lambda fifo: -fifo["depth"])
+
+
+def _steps(held: list[int], depth: int) -> str:
+    """Return the outline of what a FIFO holds, part by part, in a box of 400 × 100."""
+    wide = 400 / len(held)
+    path = [f"M0 {100 - 100 * held[0] / depth:.4g}"]
+    for k in range(1, len(held)):
+        if held[k] != held[k - 1]:
+            path.append(f"H{wide * k:.5g}V{100 - 100 * held[k] / depth:.4g}")
+    return "".join([*path, "H400V100H0Z"])
 
 
 def _used(report: Report) -> list[str]:

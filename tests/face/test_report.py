@@ -223,3 +223,31 @@ def test_refuses_a_broken_report(tmp_path):
     with pytest.raises(QuinnoaError) as error:
         read(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'report.json'} cannot be read: ")
+
+
+def holding(**more):
+    """Return a report that knows what its FIFO holds."""
+    made = report(edges=[{"source": source, "target": target, "lanes": 8, "bits": 1}
+                         for source, target in (
+                             (None, ["mvtu0", "i"]), (["mvtu0", "o"], ["fifo0", "i"]),
+                             (["fifo0", "o"], ["mvtu1", "i"]), (["mvtu1", "o"], None))])
+    made["layers"][1] |= {"held": 7, "occupancy": [0, 0, 7, 3], **more}
+    return made
+
+
+def test_what_a_fifo_holds_is_drawn_over_a_frame():
+    html = page(holding())
+    words = Page(html).words
+    assert "fifo0 mvtu0 → mvtu1 7 of 7" in words and "0 64 cycles" in words
+    # Four parts in a box of 400 × 100: none, none, all, three of seven.
+    assert re.findall(r'<path d="(.*Z)"/>', html) == ["M0 100H200V0H300V57.14H400V100H0Z"]
+    assert "The deepest" not in words
+
+
+def test_fifos_of_which_nothing_is_known_are_counted_not_drawn():
+    assert 'id="fifos"' not in page(report())
+    made = holding()
+    made["layers"].append(layer("fifo1", "fifo", 0, depth=2))
+    made["edges"] = []
+    words = Page(page(made)).words
+    assert "The deepest 1." in words and "fifo0 7 of 7" in words

@@ -118,3 +118,12 @@ def test_fifos_tell_their_depth_and_what_they_held():
               if depth]
     assert [(fifo["depth"], fifo["held"]) for fifo in fifos] == depths
     assert depths
+
+
+def test_of_every_fifo_it_is_told_what_it_holds_over_a_frame():
+    report = summary(branches)
+    fifos = [layer for layer in report["layers"] if layer["kind"] == "fifo"]
+    assert fifos
+    for fifo in fifos:
+        assert 0 < max(fifo["occupancy"]) <= fifo["held"] <= fifo["depth"]
+        assert len(fifo["occupancy"]) == min(400, report["cycles"])
