@@ -89,7 +89,7 @@ class Layer:
         return replace(self, fold=fold)
 
     def model(self, *x: np.ndarray) -> np.ndarray:
-        """Compute what the layer computes: integers (frames, *i.dims) to (frames, *o.dims)."""
+        """Compute the layer: integers ``(frames, *i.dims)`` to ``(frames, *o.dims)``."""
         raise NotImplementedError
 
 

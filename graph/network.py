@@ -163,7 +163,7 @@ class Network:
         return self.decode(self.run_integers(self.encode(x)))
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """Return the integers that enter the first layer, (frames, *dims)."""
+        """Return the integers that enter the first layer, ``(frames, *dims)``."""
         x = self._checked(x)
         step = max(1, min(CHUNK, ELEMENTS // prod(self.head.port.dims[1:])))
         parts = [self.head(x[k:k + step]) for k in range(0, len(x), step)]

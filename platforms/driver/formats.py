@@ -75,7 +75,7 @@ class FrameFormat:
         return 1 if self.bipolar else (1 << (self.bits - self.signed)) - 1
 
     def check(self, values: np.ndarray) -> np.ndarray:
-        """Return integers (frames, *dims) as an array; refuse any that are none of this format."""
+        """Return integers ``(frames, *dims)`` as an array; refuse what is not of this format."""
         values = np.asarray(values)
         if values.ndim == 0 or values.shape[1:] != self.dims:
             dims = ", ".join(map(str, self.dims))
@@ -95,7 +95,7 @@ class FrameFormat:
         return values
 
     def pack(self, values: np.ndarray) -> np.ndarray:
-        """Return the bytes (frames, bytes) of integers (frames, *dims)."""
+        """Return the bytes (frames, bytes) of integers ``(frames, *dims)``."""
         values = self.check(values)
         frames = len(values)
         codes = values > 0 if self.bipolar else values
@@ -114,7 +114,7 @@ class FrameFormat:
         return filled
 
     def unpack(self, data: np.ndarray) -> np.ndarray:
-        """Return the integers (frames, *dims), int64, of bytes (frames, bytes)."""
+        """Return the integers ``(frames, *dims)``, int64, of bytes (frames, bytes)."""
         data = np.ascontiguousarray(data)
         if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != self.bytes:
             raise DriverError("%s has frames of %d bytes: uint8 (frames, %d) is expected, %s %s is "

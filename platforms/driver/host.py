@@ -100,7 +100,7 @@ class Host:
         return arranged
 
     def decode(self, y: np.ndarray) -> np.ndarray:
-        """Return what the file gives for the integers (frames, *dims) of the last layer."""
+        """Return what the file gives for the integers ``(frames, *dims)`` of the last layer."""
         tail, frames = self._tail, len(y)
         if tail["kind"] == "indices":
             return y.reshape(frames, y.shape[-1]).astype(np.int64)
