@@ -1,0 +1,211 @@
+# amaranth: UnusedElaboratable=no
+"""Costs: what the solver reckons with: folds of a layer, and what stands between layers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from math import ceil, lcm, prod
+from typing import Any
+
+import numpy as np
+from amaranth import Shape
+
+from quinnoa.rtl.weights import block_is_cheaper
+from quinnoa.rtl.width import WidthConverter
+
+from .cost.streams import fork as fork_parts
+from .lanes import Axis, axes, cycles, i_lanes, o_lanes
+from .layers import Depthwise, Fold, Layer, MatMul, Stream
+from .resources import Resources, calibrated, estimate, unit_resources
+
+__all__ = ["Between", "Pins", "between", "choices", "fork", "least_between", "network_resources",
+           "take"]
+
+# By layer what its fold must have.
+Pins = Mapping[str, Mapping[str, Any]]
+
+# Folds that do more at once than this many times the least that is needed, and than so much, are
+# not looked at: they could only save a width converter.
+_SPARE, _SMALL = 4, 64
+# Padded folds may do so many times the least.
+_PADDED = 2
+
+
+def take(layer: Layer, fold: Fold, family: str) -> Resources:
+    """Return what a layer takes in a fold, as the solver reckons."""
+    return estimate(layer, fold, family)
+
+
+def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) -> list[Fold]:
+    """Return the folds of a layer that the solver chooses from: none needs more than ``target``.
+
+    Every number that divides, in every combination that does not do many times as much at once as
+    is needed; and of a matrix those that it is padded for, as far as no less of PE, nor of SIMD,
+    would do. Each with its weights in LUTs and in block RAM; combinational ones, which lengthen the
+    path that they are in, only if they are pinned.
+    """
+    pins = dict(pins or {})
+    of = axes(layer)
+    fixed = {axis.key: pins[axis.key] for axis in of if axis.key in pins}
+    if isinstance(layer, MatMul):
+        sizes = _matrix(layer, target, fixed)
+    else:
+        axis, = of
+        sizes = [(fixed[axis.key],)] if fixed else [(size,) for size in _lanes(layer, axis, target)]
+    found = []
+    for values in sizes:
+        sized = dict(zip((axis.key for axis in of), values, strict=True))
+        pad = pins.get("pad", any(_uneven(axis, sized[axis.key]) for axis in of))
+        fold = Fold(pe=sized.get("pe", 1), simd=sized.get("simd", 1), pad=pad)
+        if not pad and any(_uneven(axis, sized[axis.key]) for axis in of):
+            continue
+        if cycles(layer, fold) <= target:
+            memories = [pins["memory"]] if "memory" in pins else _memories(layer, fold)
+            found += [Fold(fold.pe, fold.simd, memory, pad) for memory in memories]
+    return found
+
+
+def _lanes(layer: Layer, axis: Axis, target: int) -> list[int]:
+    """Return the numbers that a layer, which is no matrix, can fold by."""
+    sizes = [size for size in axis.choices
+             if cycles(layer, replace(layer.fold, **{axis.key: size})) <= target]
+    return [size for size in sizes if size <= max(_SMALL, _SPARE * sizes[0])]
+
+
+def _uneven(axis: Axis, value: int) -> bool:
+    """Tell whether a number needs padding."""
+    return axis.pads and value not in axis.more and axis.size % value != 0
+
+
+def _matrix(layer: MatMul, target: int, fixed: Mapping[str, int]) -> list[tuple[int, int]]:
+    """Return PE and SIMD of a matrix."""
+    (mh, mw), most = layer.weights.shape, target // layer.i.vectors
+    if most < 1:
+        return []
+    pes = [fixed["pe"]] if "pe" in fixed else _sizes(mh)
+    simds = [fixed["simd"]] if "simd" in fixed else _sizes(mw)
+    # Of every PE the least SIMD that will do.
+    tight = []
+    for pe in pes:
+        least = next((simd for simd in simds if ceil(mh / pe) * ceil(mw / simd) <= most), None)
+        if least is not None:
+            tight.append((pe, least))
+    if not tight:
+        return []
+    # Of every SIMD the least PE.
+    tight = [(pe, simd) for k, (pe, simd) in enumerate(tight)
+             if k == 0 or tight[k - 1][1] > simd]
+    least_at_once = min(pe * simd for pe, simd in tight)
+    found = {(pe, simd) for pe, simd in tight if pe * simd <= _PADDED * least_at_once}
+    even = [[size for size in sizes if size in fixed.values() or whole % size == 0]
+            for sizes, whole in ((pes, mh), (simds, mw))]
+    found |= {(pe, simd) for pe, simd in product(*even)
+              if ceil(mh / pe) * ceil(mw / simd) <= most
+              and (pe * simd <= max(_SMALL, _SPARE * least_at_once) or (pe, simd) == (mh, mw))}
+    return sorted(found)
+
+
+@lru_cache(maxsize=1024)
+def _sizes(whole: int) -> list[int]:
+    """Return the numbers that cut ``whole`` into equally many parts as no lesser one does."""
+    return sorted({ceil(whole / parts) for parts in range(1, whole + 1)})
+
+
+def _memories(layer: Layer, fold: Fold) -> list[str]:
+    """Return where weights may be, "auto" for the place that the unit itself would choose."""
+    if isinstance(layer, MatMul):
+        mh, mw = layer.weights.shape
+        depth, lanes = ceil(mh / fold.pe) * ceil(mw / fold.simd), fold.pe * fold.simd
+    elif isinstance(layer, Depthwise):
+        depth, lanes = layer.i.channels // fold.pe, o_lanes(layer, fold)
+    else:
+        return ["auto"]
+    if depth == 1:
+        return ["auto"]
+    width = lanes * Shape.cast(layer.w_shape).width
+    return ["auto", "lutrom" if block_is_cheaper(depth, width) else "block"]
+
+
+@dataclass(frozen=True)
+class Between:
+    """What width converters between two layers take, and the cycles a frame they need."""
+
+    need: Resources
+    cycles: int
+
+
+def between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int,
+            family: str) -> Between:
+    """Return what stands between a stream as it is given and as it is taken."""
+    if given.dims == taken.dims and given_lanes == taken_lanes:
+        return Between(Resources(), 0)
+    elements = given.channels
+    if given.channels % given_lanes == taken.channels % taken_lanes == 0:
+        # Steps repeat: as many elements as both lanes fill show them all.
+        elements = lcm(given_lanes, taken_lanes)
+        return _converters(Shape.cast(given.shape).width, elements, given_lanes, elements,
+                           taken_lanes, prod(given.dims), family)
+    return _converters(Shape.cast(given.shape).width, given.channels, given_lanes, taken.channels,
+                       taken_lanes, prod(given.dims), family)
+
+
+@lru_cache(maxsize=1 << 16)
+def _converters(bits: int, given: int, given_lanes: int, taken: int, taken_lanes: int, total: int,
+                family: str) -> Between:
+    from .units import converters
+    units: list[WidthConverter] = converters(Stream((given,), Shape(bits)), given_lanes,
+                                             Stream((taken,), Shape(bits)), taken_lanes)
+    need = Resources()
+    for unit in units:
+        need += unit_resources(unit, family)
+    return Between(need, max((unit.ii * (total // unit.elements) for unit in units), default=0))
+
+
+def least_between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int) -> float:
+    """Return LUTs that width converters take at the least: some of every lane that they give."""
+    if given_lanes == taken_lanes:
+        return 0.0
+    return 0.5 * taken_lanes * Shape.cast(given.shape).width
+
+
+def fork(stream: Stream, lanes: int, ways: int, family: str) -> Resources:
+    """Return what gives a stream to several."""
+    return _fork(ways, lanes * Shape.cast(stream.shape).width, family)
+
+
+@lru_cache(maxsize=1 << 14)
+def _fork(ways: int, width: int, family: str) -> Resources:
+    return calibrated("fork", fork_parts(ways, width, family), family)
+
+
+def network_resources(network: Any, family: str,
+                      of: Callable[[Layer, Fold, str], Resources] = take) -> Resources:
+    """Sum what the layers, and the forks and width converters between them, need; FIFOs left out.
+
+    Of each layer what ``of`` says.
+    """
+    need = Resources()
+    layers = {layer.name: layer for layer in network.layers}
+    readers: dict[str, list[tuple[Stream, int]]] = {}
+    for layer, givers in zip(network.layers, network.feeds, strict=True):
+        need += of(layer, layer.fold, family)
+        for giver, stream in zip(givers, (layer.i, *layer.more), strict=True):
+            readers.setdefault(giver, []).append((stream, i_lanes(layer)))
+    for name, takers in readers.items():
+        # The host gives what the first layer takes.
+        given, lanes = (layers[name].o, o_lanes(layers[name])) if name else takers[0]
+        if len(takers) > 1:
+            stream, wanted = takers[0]
+            if all((other.dims, width) == (stream.dims, wanted) for other, width in takers):
+                need += between(given, lanes, stream, wanted, family).need
+                given, lanes = stream, wanted
+            need += fork(given, lanes, len(takers), family)
+        for stream, wanted in takers:
+            need += between(given, lanes, stream, wanted, family).need
+    return need
+
+
+def as_costs(need: Resources) -> np.ndarray:
+    """Return LUTs and halves of block RAM."""
+    return np.array([need.lut, 2 * need.bram36], float)

@@ -1,0 +1,354 @@
+"""Sweep: the best values of many variables that meet two by two, proven to be the best.
+
+Every *factor* is a list of options: for values of its one or two variables, what it takes of each
+resource. A choice is a value for every variable and an option for every factor. With the resources
+weighed into one number the best choice comes from eliminating one variable after another: exact,
+in time and space of the widest front. Limits of the resources are met by weighing them so that the
+bound is highest, and what is left open by following, from the other end, every start that the
+bounds do not rule out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+__all__ = ["FORBIDDEN", "Choice", "Factor", "Problem"]
+
+# What an option takes that cannot be: more than all others together, and no infinity, of which
+# none, weighed as 0, would be no number.
+FORBIDDEN = 1e15
+
+# Relative error of sums of floats that are compared.
+_EPSILON = 1e-9
+# Starts that are followed at a time before the search for the exact optimum is given up.
+MOST_STARTS = 200_000
+
+
+class Factor:
+    """What some options of one or two variables take.
+
+    Parameters
+    ----------
+    scope : tuple of int
+        Its variables.
+    at : array of int, (options, variables)
+        The values of each option, as places in the variables' domains.
+    costs : array of float, (options, resources)
+        What each takes; of those that are not ``exact``, no more than what it takes.
+    evaluate : callable, optional
+        Returns what an option takes, exactly.
+    """
+
+    def __init__(self, scope: tuple[int, ...], at: np.ndarray, costs: np.ndarray,
+                 evaluate: Callable[[int], np.ndarray] | None = None,
+                 exact: np.ndarray | None = None) -> None:
+        order = np.lexsort(np.asarray(at).T[::-1])
+        self.scope, self.at, self.costs = scope, np.asarray(at)[order], np.asarray(costs)[order]
+        self.order = order
+        self._evaluate = evaluate
+        self._exact = np.ones(len(at), bool) if exact is None else exact[order]
+        # Options of one cell stand side by side.
+        change = (self.at[1:] != self.at[:-1]).any(axis=1)
+        self._starts = np.flatnonzero(np.append(True, change))
+        self._cells = tuple(self.at[self._starts].T)
+
+    def table(self, weights: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+        """Return the least weighed cost of every cell."""
+        table = np.full([sizes[x] for x in self.scope], np.inf)
+        table[self._cells] = np.minimum.reduceat(self.costs @ weights, self._starts)
+        return table
+
+    def options(self, values: dict[int, int]) -> np.ndarray:
+        """Return the options that agree with the values of some variables."""
+        agree = np.ones(len(self.at), bool)
+        for k, x in enumerate(self.scope):
+            if x in values:
+                agree &= self.at[:, k] == values[x]
+        return np.flatnonzero(agree)
+
+    def refine(self, option: int) -> bool:
+        """Make the cost of an option exact; tell whether it was not."""
+        if self._exact[option]:
+            return False
+        assert self._evaluate is not None
+        self.costs[option] = self._evaluate(int(self.order[option]))
+        self._exact[option] = True
+        return True
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value for every variable, an option (as the factor was given them) for every factor."""
+
+    values: tuple[int, ...]
+    options: tuple[int, ...]
+    cost: np.ndarray
+
+
+class Problem:
+    """Variables of so many values each, and the factors between them."""
+
+    def __init__(self, sizes: Sequence[int], factors: Sequence[Factor]) -> None:
+        self.sizes, self.factors = list(sizes), list(factors)
+        self.exact = True               # whether no search was given up
+        self._order = _elimination_order(self.sizes, [factor.scope for factor in factors])
+        place = {x: k for k, x in enumerate(self._order)}
+        # Every factor, and every message, is in the bucket of its first variable to be eliminated.
+        self._of: list[list[int]] = [[] for _ in sizes]
+        for k, factor in enumerate(factors):
+            self._of[min(factor.scope, key=place.__getitem__)].append(k)
+        self._children: list[list[int]] = [[] for _ in sizes]
+        self._scope: list[tuple[int, ...]] = [() for _ in sizes]
+        for x in self._order:
+            scope = {y for k in self._of[x] for y in factors[k].scope}
+            scope |= {y for child in self._children[x] for y in self._scope[child]}
+            self._scope[x] = tuple(sorted(scope - {x}, key=place.__getitem__))
+            if self._scope[x]:
+                self._children[self._scope[x][0]].append(x)
+
+    def cheapest(self, weights: np.ndarray, limits: np.ndarray | None = None) -> Choice | None:
+        """Return the choice of the least weighed cost within limits; None if there is none.
+
+        The exact optimum, but where ``exact`` turns False: then one within the limits whose cost
+        may not be the least, or none was found.
+        """
+        return self._named(self._cheapest(weights, limits))
+
+    def within(self, limits: np.ndarray) -> Choice | None:
+        """Return some choice within limits; None if there is none."""
+        choice, bounds = self._dual(limits)
+        if choice is None and bounds:
+            choice = self._cheapest(1 / limits, limits)
+        return self._named(choice)
+
+    def _named(self, choice: Choice | None) -> Choice | None:
+        """Return a choice with its options numbered as the factors were given them."""
+        if choice is None:
+            return None
+        return Choice(choice.values, tuple(int(factor.order[k]) for factor, k in zip(
+            self.factors, choice.options, strict=True)), choice.cost)
+
+    def _refine(self, choice: Choice) -> bool:
+        """Make all costs of a choice exact; tell whether any was not."""
+        return any([factor.refine(k) for factor, k in zip(self.factors, choice.options,
+                                                          strict=True)])
+
+    def _swept(self, weights: np.ndarray) -> tuple["_Sweep", Choice | None]:
+        """Return the sweep under some weights, and its choice, of which all costs are exact."""
+        while True:
+            sweep = _Sweep(self, weights)
+            choice = sweep.best()
+            if choice is None or not self._refine(choice):
+                return sweep, choice
+
+    def _cheapest(self, weights: np.ndarray, limits: np.ndarray | None) -> Choice | None:
+        sweep, choice = self._swept(weights)
+        if choice is None or limits is None or (choice.cost <= limits).all():
+            return choice
+        found, bounds = self._dual(limits)
+        if not bounds:
+            return None
+        return self._search(sweep, limits, bounds, found)
+
+    def _dual(self, limits: np.ndarray) -> tuple[Choice | None, list["_Sweep"]]:
+        """Return a choice within the limits, if one shows, and sweeps whose bounds are the best.
+
+        No sweeps: there is no choice within the limits. For two resources, each as a share of its
+        limit: of the line through a choice that takes too much of the one, and one that takes too
+        much of the other, until none lies below it.
+        """
+        ends, sweeps = [], []
+        for main in (0, 1):
+            weights = np.array([_EPSILON, _EPSILON])
+            weights[main] = 1.0
+            sweep, choice = self._swept(weights / limits)
+            sweeps.append(sweep)
+            if choice is None or choice.cost[main] > limits[main] * (1 + _EPSILON):
+                return None, []
+            if (choice.cost <= limits).all():
+                return choice, sweeps
+            ends.append(choice.cost / limits)
+        while True:
+            # weights @ ends[0] == weights @ ends[1]
+            weights = np.array([ends[1][1] - ends[0][1], ends[0][0] - ends[1][0]])
+            weights = np.abs(weights) / np.abs(weights).sum()
+            sweep, choice = self._swept(weights / limits)
+            sweeps.append(sweep)
+            assert choice is not None
+            share = choice.cost / limits
+            if weights @ share > 1 + _EPSILON:
+                return None, []
+            if (share <= 1).all():
+                return choice, sweeps[-4:]
+            if weights @ share >= weights @ ends[0] - _EPSILON:
+                return None, sweeps[-4:]
+            ends[0 if share[1] > 1 else 1] = share
+
+    def _search(self, objective: "_Sweep", limits: np.ndarray, bounds: list["_Sweep"],
+                known: Choice | None) -> Choice | None:
+        """Return the choice of the least objective within limits: follow all that may lead there.
+
+        A start is values for the variables that were eliminated last. Of starts that meet the rest
+        in the same values only those are kept that none beats in every resource.
+        """
+        best = np.inf if known is None else float(objective.weights @ known.cost)
+        ends = [*((bound, bound.weights @ limits) for bound in bounds), (objective, best)]
+        weights = np.array([sweep.weights for sweep, _ in ends]).T
+        most = np.array([float(end) for _, end in ends]) * (1 + _EPSILON)
+        starts: dict[tuple[int, ...], list[_Start]] = {(): [_Start(np.zeros(len(limits)), None)]}
+        live: tuple[int, ...] = ()
+        pending: list[int] = [x for x in self._order if not self._scope[x]]
+        for x in reversed(self._order):
+            pending = [y for y in pending if y != x] + self._children[x]
+            after = tuple(sorted({y for child in pending for y in self._scope[child]}))
+            reached: dict[tuple[int, ...], list[_Start]] = {}
+            for state, group in starts.items():
+                values = dict(zip(live, state, strict=True))
+                rests = [sweep.rest(pending, values, x) for sweep, _ in ends]
+                costs = np.array([start.cost for start in group])
+                for value, cost, picks in self._extensions(x, values):
+                    rest = np.array([rest[value] for rest in rests])
+                    key = tuple((values | {x: value})[y] for y in after)
+                    while True:
+                        totals = costs + cost
+                        leads = ((totals <= limits).all(axis=1)
+                                 & (totals @ weights + rest <= most).all(axis=1))
+                        if not leads.any() or not any([self.factors[k].refine(option)
+                                                       for k, option in picks.items()]):
+                            break
+                        cost = sum(self.factors[k].costs[option] for k, option in picks.items())
+                    reached.setdefault(key, []).extend(
+                        _Start(totals[k], (group[k], x, value, picks))
+                        for k in np.flatnonzero(leads))
+            starts = {state: _undominated(group) for state, group in reached.items() if group}
+            live = after
+            if sum(map(len, starts.values())) > MOST_STARTS:
+                self.exact = False
+                return known
+        ended = [start for group in starts.values() for start in group]
+        if not ended:
+            return known
+        return min(ended, key=lambda start: float(objective.weights @ start.cost)).choice(self)
+
+    def _extensions(self, x: int, values: dict[int, int]) -> list[
+            tuple[int, np.ndarray, dict[int, int]]]:
+        """Return the values of a variable, with what its factors then take, and their options."""
+        found: dict[int, list[tuple[np.ndarray, dict[int, int]]]] = {
+            value: [(np.zeros(2), {})] for value in range(self.sizes[x])}
+        for k in self._of[x]:
+            factor, column = self.factors[k], self.factors[k].scope.index(x)
+            of_value: dict[int, list[int]] = {}
+            for option in factor.options(values):
+                if (factor.costs[option] < FORBIDDEN).all():
+                    of_value.setdefault(int(factor.at[option, column]), []).append(int(option))
+            found = {value: [(cost + factor.costs[option], picks | {k: option})
+                             for cost, picks in found[value] for option in options]
+                     for value, options in of_value.items() if value in found}
+        return [(value, cost, picks) for value, ways in found.items() for cost, picks in ways]
+
+
+@dataclass(eq=False)
+class _Start:
+    """What the variables so far take, and how they came about."""
+
+    cost: np.ndarray
+    step: "tuple[_Start, int, int, dict[int, int]] | None"
+
+    def choice(self, problem: Problem) -> Choice:
+        values, options = [0] * len(problem.sizes), [0] * len(problem.factors)
+        step = self.step
+        while step is not None:
+            before, x, value, picks = step
+            values[x] = value
+            for k, option in picks.items():
+                options[k] = option
+            step = before.step
+        return Choice(tuple(values), tuple(options), self.cost)
+
+
+def _undominated(starts: list[_Start]) -> list[_Start]:
+    """Return the starts that no other beats in every resource, or equals and came first."""
+    kept: list[_Start] = []
+    least = np.inf
+    for start in sorted(starts, key=lambda each: tuple(each.cost)):
+        if start.cost[1] < least:
+            kept.append(start)
+            least = start.cost[1]
+    return kept
+
+
+class _Sweep:
+    """The elimination of all variables of a problem under some weights."""
+
+    def __init__(self, problem: Problem, weights: np.ndarray) -> None:
+        self.problem, self.weights = problem, np.asarray(weights, float)
+        sizes = problem.sizes
+        self._sums: list[np.ndarray] = [np.zeros(0)] * len(sizes)
+        self._messages: list[np.ndarray] = [np.zeros(0)] * len(sizes)
+        for x in problem._order:
+            axes = (*problem._scope[x], x)
+            total = np.zeros([sizes[y] for y in axes])
+            for k in problem._of[x]:
+                factor = problem.factors[k]
+                total += _along(factor.table(self.weights, sizes), factor.scope, axes)
+            for child in problem._children[x]:
+                total += _along(self._messages[child], problem._scope[child], axes)
+            self._sums[x], self._messages[x] = total, total.min(axis=-1)
+
+    def rest(self, variables: list[int], values: dict[int, int], x: int) -> np.ndarray:
+        """Return the least that variables, and all eliminated before them, add to some values.
+
+        For every value of ``x`` besides.
+        """
+        total = np.zeros(self.problem.sizes[x])
+        for y in variables:
+            place = tuple(slice(None) if z == x else values[z] for z in self.problem._scope[y])
+            total += self._messages[y][place]
+        return total
+
+    def best(self) -> Choice | None:
+        """Return the choice of the least weighed cost; None if nothing goes together."""
+        problem, values = self.problem, {}
+        for x in reversed(problem._order):
+            sums = self._sums[x][tuple(values[y] for y in problem._scope[x])]
+            values[x] = int(sums.argmin())
+            if not np.isfinite(sums[values[x]]):
+                return None
+        options, cost = [], np.zeros(2)
+        for factor in problem.factors:
+            some = factor.options(values)
+            options.append(int(some[(factor.costs[some] @ self.weights).argmin()]))
+            cost = cost + factor.costs[options[-1]]
+        if (cost >= FORBIDDEN).any():
+            return None
+        return Choice(tuple(values[x] for x in range(len(problem.sizes))), tuple(options), cost)
+
+
+def _along(table: np.ndarray, scope: tuple[int, ...], axes: tuple[int, ...]) -> np.ndarray:
+    """Return a table over ``scope`` so that it broadcasts over ``axes``."""
+    order = sorted(range(len(scope)), key=lambda k: axes.index(scope[k]))
+    shape = [table.shape[scope.index(y)] if y in scope else 1 for y in axes]
+    return table.transpose(order).reshape(shape)
+
+
+def _elimination_order(sizes: Sequence[int], scopes: Sequence[tuple[int, ...]]) -> list[int]:
+    """Return the variables in an order whose front, those that meet what went before, is small."""
+    near: list[set[int]] = [set() for _ in sizes]
+    for scope in scopes:
+        for x in scope:
+            near[x] |= set(scope) - {x}
+    order: list[int] = []
+    gone: set[int] = set()
+    front: set[int] = set()
+    while len(order) < len(sizes):
+        # The one behind which the front is the smallest.
+        _, x = min((sum(log(sizes[y]) for y in (front | near[x]) - gone - {x}), x)
+                   for x in front or set(range(len(sizes))) - gone)
+        gone.add(x)
+        order.append(x)
+        front = (front | near[x]) - gone
+    return order
+
+
