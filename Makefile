@@ -1,5 +1,6 @@
 # `make demo` takes a trained network to Verilog and runs digits through it; `make bitstream` builds
-# one for a board; `make test` passes the tests. All lay what they need in .venv, the first time only.
+# one for a board; `make test` passes the tests; `make docs` lays the pages in build/docs. All lay
+# what they need in .venv, the first time only.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ MNIST := examples/mnist
 DEMO := build/demo
 BOARD := ulx3s-85f
 
-.PHONY: demo bitstream test typings system clean
+.PHONY: demo bitstream test docs typings system clean
 
 demo: $(VENV)/installed
 	$(BIN)/quinnoa compile $(MNIST)/tfc_w1a1.onnx -o $(DEMO) --fold $(MNIST)/tfc_fold.toml \
@@ -24,6 +25,10 @@ test: $(VENV)/installed-dev typings
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist worksteal
+
+docs: $(VENV)/installed-dev
+	$(BIN)/sphinx-build -W --keep-going -q docs build/docs
+	@echo "open $(CURDIR)/build/docs/index.html"
 
 $(VENV)/installed: pyproject.toml | system
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,28 @@
+"""How Sphinx builds these pages: `make docs`, or `sphinx-build -W docs build/docs`."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))             # this checkout, whatever is installed
+
+from quinnoa import __version__  # noqa: E402
+
+project, author = "Quinnoa", "the Quinnoa maintainers"
+version = release = __version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "myst_parser"]
+exclude_patterns = ["decisions/template.md"]
+html_theme = "furo"
+html_title = f"Quinnoa {version}"
+html_show_copyright = False
+
+# Docstrings are numpy's, with a section for the ports of a unit.
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Members", "params_style")]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"                # a docstring says more
+autodoc_inherit_docstrings = False        # Amaranth's own speak of its own pages
+autosummary_generate = False
+myst_heading_anchors = 3
