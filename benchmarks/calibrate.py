@@ -144,7 +144,7 @@ def fitted(units: list[tuple[dict[str, float], float, int]]) -> dict[str, float]
     names = sorted({name for parts, _, _ in units for name in parts})
     matrix = np.array([[parts.get(name, 0) / lut for name in names] for parts, _, lut in units])
     wanted = np.array([1 - exact / lut for _, exact, lut in units])
-    doubt = np.array([1 / (1 + 20 * parts.get("deep", 0) / lut) for parts, _, lut in units])
+    doubt = np.array([1 / (1 + 5 * parts.get("deep", 0) / lut) for parts, _, lut in units])
     weights, found = doubt, np.ones(len(names))
     for _ in range(12):
         stacked = np.vstack([matrix * weights[:, None], PRIOR ** 0.5 * np.eye(len(names))])

@@ -53,7 +53,7 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
     if style == "registers":
         # A multiplexer a bit; the credits, which flags are next.
         parts.add("store", width)
-        parts.add("credits", 5, 2 * width + 2)
+        parts.add("flags", 5, 2 * width + 2)
         return parts
     # Whether there is some, whether a beat is offered.
     parts.ff += 2
@@ -70,7 +70,7 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
         rows = 1 << size
     else:
         rows, size = depth - 1, bits_of(depth - 1)
-        parts.add("credits", 9 + 4 * size + credits, 3 * size + 2)
+        parts.add("addresses", 9 + 4 * size + credits, 3 * size + 2)
     if style == "block":
         memory = block(rows, width, family, written=True)
         parts.halves += memory.halves

@@ -90,9 +90,8 @@ def rom_luts(depth: int, family: str, *, direct: bool = False) -> float:
     """Return the LUTs of one column of a ROM, read at an address that comes from a register.
 
     A LUT6 has 64 words, a LUT4 of ECP5 16; two or four are joined by multiplexers that are no LUTs.
-    ``direct``: the register is the counter itself. Then Yosys is far from that: measured were 1.7
-    LUTs for 25 words, 4 for 64, 9 for 128, 19 for 256, 120 for 1600 (``calibration.csv``), so
-    0.073 a word.
+    ``direct``: the register is the counter itself. Then Yosys is far from that: measured were 1.5
+    LUTs for 32 words, 4 for 64, 9 for 128, 20 for 256, 120 for 1600 (``calibration.csv``).
     """
     if depth <= 1:
         return 0
@@ -103,7 +102,9 @@ def rom_luts(depth: int, family: str, *, direct: bool = False) -> float:
         least = (1 << (depth - 1).bit_length()) // words
     else:
         least = 1.3 * depth / words
-    return max(least, 0.073 * 64 / words * depth) if direct else least
+    if not direct:
+        return least
+    return max(least, min(0.0205 * depth ** 1.25, 0.075 * depth) * 64 / words)
 
 
 def distinct(depth: int, columns: float) -> float:
