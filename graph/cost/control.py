@@ -24,7 +24,9 @@ def counter(parts: Parts, length: int) -> int:
     bits = bits_of(length)
     if length > 1:
         # Of a count of two the flag is the count itself.
-        parts.add("control", bits + ceil(bits / 6) * (length > 2), bits + (length > 2))
+        # A power of two needs no way back to 0.
+        part = "control" if length & (length - 1) else "powers"
+        parts.add(part, bits + ceil(bits / 6) * (length > 2), bits + (length > 2))
     return bits
 
 

@@ -104,7 +104,8 @@ def rom_luts(depth: int, family: str, *, direct: bool = False) -> float:
         least = 1.3 * depth / words
     if not direct:
         return least
-    return max(least, min(0.0205 * depth ** 1.25, 0.075 * depth) * 64 / words)
+    # (A LUT4 has a quarter of the words, but ABC is nearer to the least.)
+    return max(least, min(0.0205 * depth ** 1.25, 0.075 * depth) * (1.5 if words == 16 else 1))
 
 
 def distinct(depth: int, columns: float) -> float:

@@ -156,7 +156,7 @@ def pool(unit: Any, family: str) -> Parts:
     i_bits, o_bits = bits_of_shape(unit.shape), bits_of_shape(unit.o_shape)
     i_beat, o_beat = unit.lanes * i_bits, unit.lanes * o_bits
     outlet(parts, o_beat, 2, family, unit.vectors if unit.cf == 1 else 1)
-    parts.add("control", 6, 5)
+    parts.add("control", 3, 5)
     counter(parts, unit.cf)
     counter(parts, unit.vectors)
     parts.ff += flag_ff(unit.vectors) * 2 + i_beat + o_beat

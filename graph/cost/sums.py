@@ -37,8 +37,10 @@ def add(unit: Any, family: str) -> Parts:
             zeros = [each[2] for each in pair]
             bits = max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + (low < 0)
             if len(pair) > 1:
-                # Below the first bit of both there is nothing to add.
-                parts.add("sum", unit.lanes * (bits - max(zeros)))
+                # Below the first bit of both there is nothing to add, nor above the last one of
+                # what has no sign.
+                tops = [each[1].bit_length() if each[0] >= 0 else bits for each in pair]
+                parts.add("sum", unit.lanes * max(min(tops) - max(zeros), 0))
             parts.ff += unit.lanes * (bits - min(zeros)) * (not ends)
             following.append((low, high, min(zeros)))
         level = following
