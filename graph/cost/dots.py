@@ -85,7 +85,8 @@ def _plan(simd: int, x_shape: Shape | ShapeCastable, w_shape: Shape | ShapeCasta
 
 def _registers(plan: Plan, x_nets: int) -> tuple[int, int, int, int]:
     """Count a plan's flip-flops and shift registers: its own and those of its inputs of x."""
-    made, reads = {2 + k: 0 for k in range(plan.inputs)}, {}
+    made = {2 + k: 0 for k in range(plan.inputs)}
+    reads: dict[int, set[int]] = {}
     for t, stage in enumerate(plan.stages):
         for primitive in stage:
             if isinstance(primitive, Lut):

@@ -96,6 +96,7 @@ def rom_luts(depth: int, family: str, *, direct: bool = False) -> float:
     if depth <= 1:
         return 0
     words = 16 if family == "ecp5" else 64
+    least: float
     if depth <= 64:
         least = ceil(depth / words)
     elif depth <= 256:

@@ -328,7 +328,3 @@ _SAMPLES = {"mvtu": _sample_mvtu, "vvtu": _sample_vvtu, "threshold": _sample_thr
             "topk": _sample_topk, "swu": _sample_swu, "pool": _sample_pool, "add": _sample_add,
             "concat": _sample_concat, "slice": _sample_slice, "upsample": _sample_upsample,
             "width": _sample_width, "fifo": _sample_fifo, "fork": _sample_fork}
-
-
-def sample(kind, rng):
-    return _SAMPLES[kind](rng)

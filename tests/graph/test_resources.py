@@ -29,6 +29,7 @@ from quinnoa.rtl.outlet import Outlet
 from quinnoa.rtl.shapes import BIPOLAR
 from tests.graph.configurations import BETWEEN, layer_of, resources_of, unit_between
 
+LUTS_WITHIN = {"fit": 0.88, "held": 0.83}
 TABLE = Path(resources.__file__).with_name("calibration.csv")
 
 
@@ -55,9 +56,6 @@ def test_most_luts_are_within_a_tenth_and_most_flip_flops_within_a_hundredth(whi
     assert (np.abs(luts) <= 0.1).mean() >= LUTS_WITHIN[which]
     assert np.median(np.abs(luts)) <= 0.05
     assert np.median(np.abs(ffs)) <= 0.01
-
-
-LUTS_WITHIN = {"fit": 0.85, "held": 0.75}
 
 
 def test_held_configurations_are_not_those_the_fit_has_seen():
@@ -175,5 +173,6 @@ def test_the_table_says_what_yosys_makes():
     some = [row for row in rows("fit") if row["kind"] in BETWEEN][:2]
     assert len(some) == 2 and all(unit_between(row["kind"], row["params"]) for row in some)
     for row, again in zip(some, figures(some), strict=True):
-        assert (again["lut"], again["ff"], again["halves"]) == (
-            row["lut"], row["ff"], row["halves"])
+        # A LUT more or less goes by the names that Yosys gives.
+        assert again["lut"] == pytest.approx(row["lut"], rel=0.02)
+        assert (again["ff"], again["halves"]) == (row["ff"], row["halves"])
