@@ -14,7 +14,7 @@ from quinnoa.rtl.dataflow import addresses
 from quinnoa.rtl.families import Family
 from quinnoa.rtl.fifo import FIFO
 from quinnoa.rtl.fork import ForkUnit
-from quinnoa.rtl.width import width_converters
+from quinnoa.rtl.width import WidthConverter, width_converters
 
 from .components import component
 from .fifos import size_fifos
@@ -111,7 +111,8 @@ def _beats(stream: Stream, lanes: int) -> int:
     return -(-stream.channels // lanes) * stream.vectors
 
 
-def converters(given: Stream, i_lanes: int, taken: Stream, o_lanes: int) -> list[Any]:
+def converters(given: Stream, i_lanes: int, taken: Stream, o_lanes: int,
+               kind: Any = WidthConverter) -> list[Any]:
     """Return the width converters between a stream as it is given and as it is taken.
 
     The two have the same elements in all, but may cut them into vectors of different lengths, as
@@ -126,13 +127,15 @@ def converters(given: Stream, i_lanes: int, taken: Stream, o_lanes: int) -> list
     for elements in (t, g):
         if even(elements, g, i_lanes) and even(elements, t, o_lanes):
             return width_converters(given.shape, elements=elements, i_lanes=i_lanes,
-                                    o_lanes=o_lanes)
+                                    o_lanes=o_lanes, kind=kind)
     # By way of lanes that divide both: no padding there.
     common = gcd(g, t)
     lanes = min((d for d in range(1, common + 1)
                  if common % d == 0 and d >= min(i_lanes, o_lanes)), default=common)
-    return [*width_converters(given.shape, elements=g, i_lanes=i_lanes, o_lanes=lanes),
-            *width_converters(given.shape, elements=t, i_lanes=lanes, o_lanes=o_lanes)]
+    return [*width_converters(given.shape, elements=g, i_lanes=i_lanes, o_lanes=lanes,
+                              kind=kind),
+            *width_converters(given.shape, elements=t, i_lanes=lanes, o_lanes=o_lanes,
+                              kind=kind)]
 
 
 @dataclass(frozen=True)

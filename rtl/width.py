@@ -15,19 +15,20 @@ from .schedule import Schedule
 __all__ = ["WidthConverter", "width_converters"]
 
 
-def width_converters(shape, *, elements, i_lanes, o_lanes):
+def width_converters(shape, *, elements, i_lanes, o_lanes, kind=None):
     """Return the units, in order, that change the lanes without slowing a chain down.
 
     One converter, or none where the lanes are the same; where one would need a cycle more than
-    either side, two, by way of ``2 * i_lanes`` lanes.
+    either side, two, by way of ``2 * i_lanes`` lanes. ``kind`` is the class that makes them.
     """
     if i_lanes == o_lanes:
         return []
-    made = WidthConverter(shape, elements=elements, i_lanes=i_lanes, o_lanes=o_lanes)
+    kind = kind or WidthConverter
+    made = kind(shape, elements=elements, i_lanes=i_lanes, o_lanes=o_lanes)
     if made.ii == max(-(-elements // i_lanes), -(-elements // o_lanes)):
         return [made]
-    return [WidthConverter(shape, elements=elements, i_lanes=i_lanes, o_lanes=2 * i_lanes),
-            WidthConverter(shape, elements=elements, i_lanes=2 * i_lanes, o_lanes=o_lanes)]
+    return [kind(shape, elements=elements, i_lanes=i_lanes, o_lanes=2 * i_lanes),
+            kind(shape, elements=elements, i_lanes=2 * i_lanes, o_lanes=o_lanes)]
 
 
 class _Step(NamedTuple):
