@@ -15,9 +15,10 @@ from quinnoa.rtl.weights import block_is_cheaper
 from quinnoa.rtl.width import WidthConverter
 
 from .cost.streams import fork as fork_parts
+from .cost.streams import width as width_parts
 from .lanes import Axis, axes, cycles, i_lanes, o_lanes
 from .layers import Depthwise, Fold, Layer, MatMul, Stream
-from .resources import Resources, calibrated, estimate, unit_resources
+from .resources import Resources, calibrated, estimate
 
 __all__ = ["Between", "Pins", "between", "choices", "fork", "least_between", "network_resources",
            "take"]
@@ -135,6 +136,19 @@ class Between:
     cycles: int
 
 
+class _Unlaid(WidthConverter):
+    """A width converter that is reckoned with, but not laid: its ports would take the longest."""
+
+    def __init__(self, shape: Any, *, elements: int, i_lanes: int, o_lanes: int) -> None:
+        self.shape, self.elements = shape, elements
+        self.i_lanes, self.o_lanes = i_lanes, o_lanes
+        self._steps = self._make_steps()
+
+    @property
+    def ii(self) -> int:
+        return len(self._steps)
+
+
 def between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int,
             family: str) -> Between:
     """Return what stands between a stream as it is given and as it is taken."""
@@ -154,11 +168,11 @@ def between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int,
 def _converters(bits: int, given: int, given_lanes: int, taken: int, taken_lanes: int, total: int,
                 family: str) -> Between:
     from .units import converters
-    units: list[WidthConverter] = converters(Stream((given,), Shape(bits)), given_lanes,
-                                             Stream((taken,), Shape(bits)), taken_lanes)
+    units: list[_Unlaid] = converters(Stream((given,), Shape(bits)), given_lanes,
+                                      Stream((taken,), Shape(bits)), taken_lanes, _Unlaid)
     need = Resources()
     for unit in units:
-        need += unit_resources(unit, family)
+        need += calibrated("width", width_parts(unit, family), family)
     return Between(need, max((unit.ii * (total // unit.elements) for unit in units), default=0))
 
 
