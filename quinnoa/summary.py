@@ -13,18 +13,11 @@ from quinnoa.graph.layers import (
     MatMul,
     Reduce,
     Slice,
-    Stream,
     TopK,
     Upsample,
     Window,
 )
-from quinnoa.graph.resources import (
-    Resources,
-    buffer_resources,
-    converter_resources,
-    fork_resources,
-    layer_resources,
-)
+from quinnoa.graph.resources import Resources, layer_resources, unit_resources
 from quinnoa.platforms.parts import part_named
 from quinnoa.rtl.shapes import is_bipolar, range_of
 from quinnoa.rtl.swu import SWU
@@ -98,14 +91,13 @@ def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
     entry: dict[str, Any] = {"name": unit.name, "cycles": cycles, "i": _stream(component.i),
                              "o": _stream(component.o)}
     if layer is None and hasattr(component, "ways"):
-        need = fork_resources(component.ways, _width(component.i))
+        need = unit_resources(component, family)
         entry |= {"kind": "fork", "ways": component.ways, "latency": component.latency}
     elif layer is None and hasattr(component, "depth"):
-        need = buffer_resources(component.depth, _width(component.o))
+        need = unit_resources(component, family)
         entry |= {"kind": "fifo", "depth": component.depth, "memory": component.style}
     elif layer is None:
-        stream = Stream((component.elements,), component.o.payload.shape().elem_shape)
-        need = converter_resources(stream, component.i_lanes, component.o_lanes)
+        need = unit_resources(component, family)
         entry |= {"kind": "width", "latency": component.latency}
     else:
         need = layer_resources(layer, layer.fold, family)
