@@ -37,6 +37,8 @@ class Primitive(Elaboratable):
     """A primitive with hundreds of ports, most of them unused: ``primitive[port]`` is its signal.
 
     Outputs not asked for stay open, and so do all ``inout`` ports; inputs not asked for are tied.
+    Vivado is told to keep it as it is, as the vendor's own constraints do: nothing that it drives
+    need leave the device.
 
     Parameters
     ----------
@@ -70,5 +72,5 @@ class Primitive(Elaboratable):
             elif direction == "input":
                 tie = Const(-1 if port in self.ones else 0, width)
                 arguments[f"i_{port}"] = self._used.get(port, tie)
-        m.submodules.cell = Instance(self.name, **arguments)
+        m.submodules.cell = Instance(self.name, a_DONT_TOUCH="TRUE", **arguments)
         return m

@@ -72,6 +72,9 @@ class _ZynqTop(Elaboratable):
         m.d.comb += raw.eq(self.ps[self.clock][0])
         m.submodules.buffer = Instance(self.buffer, i_I=raw, o_O=clock)
         platform.add_clock_constraint(raw, self.clock_mhz * 1e6)
+        if self.jitter:
+            platform.add_file("jitter.xdc", f"set_input_jitter {raw.name} "
+                                            f"{self.jitter * 1000 / self.clock_mhz:.4f}\n")
         m.domains += [ClockDomain("sync"), ClockDomain("wake", reset_less=True)]
         m.d.comb += [ClockSignal("sync").eq(clock), ClockSignal("wake").eq(clock)]
         waking = Signal(WAKE, init=-1)
@@ -100,6 +103,7 @@ class Zynq7Top(_ZynqTop):
     control = AXI3(address_bits=32, data_bits=32, id_bits=12)
     memory = AXI3(address_bits=32, data_bits=64, id_bits=6)
     clock, buffer, most_mhz = "FCLKCLK", "BUFG", 250        # 250: DS187 table 10, -1
+    jitter = 0.03           # of a period: the constraints of the vendor's processing_system7
     clocks = ("MAXIGP0ACLK", "SAXIHP0ACLK")
 
     def _reset(self):
@@ -123,6 +127,7 @@ class ZynqMPTop(_ZynqTop):
     control = AXI4(address_bits=40, data_bits=128, id_bits=16)
     memory = AXI4(address_bits=40, data_bits=128, id_bits=6)
     clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 400       # 400: DS925, table of PL clocks
+    jitter = 0              # those of its zynq_ultra_ps_e state none
     clocks = ("MAXIGP0ACLK", "SAXIGP2RCLK", "SAXIGP2WCLK")
 
     def _reset(self):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amaranth.build.run import BuildPlan
 
+from quinnoa.errors import QuinnoaError
 from quinnoa.process import follow
 
 from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
@@ -80,10 +81,21 @@ def build(plan: Plan, folder, progress: Progress = silent) -> Result:
     for name in _products(plan):
         (folder / name).unlink(missing_ok=True)         # an earlier build's
     progress(f"running Vivado {tool.version}")
-    follow(["sh", f"{plan.files.script}.sh"], "Vivado", folder=folder,
-           log=folder / f"{plan.name}.out", told=lambda line: _tell(line, progress),
-           env={**os.environ, "VIVADO": str(tool.path)})
+    try:
+        follow(["sh", f"{plan.files.script}.sh"], "Vivado", folder=folder,
+               log=folder / f"{plan.name}.out", told=lambda line: _tell(line, progress),
+               env={**os.environ, "VIVADO": str(tool.path)})
+    except QuinnoaError as error:
+        raise _explain(plan, error) from None
     return read_result(plan, folder, tool)
+
+
+def _explain(plan: Plan, error: QuinnoaError) -> ToolError:
+    """Say what would help against an error of Vivado's, where that is known."""
+    if "[Coretcl 2-106]" in str(error):
+        return ToolError(f"{error}\nThis Vivado has no {plan.part}: add its family with Vivado's "
+                         "installer, or take a newer Vivado, or an edition that has it")
+    return ToolError(str(error))
 
 
 def build_remote(plan: Plan, folder, host: str, *, progress: Progress = silent) -> Result:
@@ -186,19 +198,30 @@ def read_result(plan: Plan, folder: Path, tool: Tool) -> Result:
         worst=plan.layer_of(destination) or plan.layer_of(source))
 
 
+# The row of the table "Design Timing Summary": WNS, WHS and WPWS, each with three more (UG906).
+_SUMMARY = re.compile(r"^ *" + " +".join([r"(-?\d+\.\d+|NA) +\S+ +\S+ +\S+"] * 3) + " *$",
+                      re.MULTILINE)
+
+
 def read_timing(report: str) -> tuple[float, str, str]:
     """Return worst slack in ns, and source and destination of that path ("" if none is shown).
 
     Format: UG906, report_timing_summary: the table "Design Timing Summary", and the first of the
-    paths with the least slack.
+    paths with the least slack. A design that breaks what no slower clock mends is refused, and so
+    is a clock that is too fast for a cell, whatever the paths are.
     """
-    table = report.partition("Design Timing Summary")[2]
-    row = re.search(r"^\s*(-?\d+\.\d+|NA)\s+(?:-?\d+\.\d+|NA)\s+(?:\d+|NA)\s+(?:\d+|NA)\s", table,
-                    re.MULTILINE)
+    row = _SUMMARY.search(report.partition("Design Timing Summary")[2])
     if row is None:
         raise ToolError("the timing report has no Design Timing Summary")
     if row[1] == "NA":
         raise ToolError("the timing report has no constrained path: no clock reached the design")
+    if row[2].startswith("-"):
+        raise ToolError(f"Vivado left a path whose signal comes {row[2][1:]} ns too soon (hold), "
+                        "at any clock; see Min Delay Paths in the timing report, and try another "
+                        "Vivado or a smaller design")
+    if row[3].startswith("-"):
+        raise ToolError(f"the clock is {row[3][1:]} ns too short for a cell that it drives; see "
+                        "Pulse Width Checks in the timing report, and build with a slower --clock")
     paths = re.findall(r"Slack \((?:MET|VIOLATED)\) :\s*(-?\d+\.\d+)ns\s+\(required time - arrival "
                        r"time\)\s+Source:\s+(\S+).*?\s+Destination:\s+(\S+)", report, re.DOTALL)
     _, source, destination = min(paths, key=lambda path: float(path[0]), default=(0, "", ""))

@@ -67,10 +67,10 @@ def test_the_script_builds_the_right_part_to_a_bitstream(built):
 
 
 def test_every_file_the_script_reads_is_in_the_plan_and_every_report_is_written(built):
-    _, plan, folder, commands = built
+    board, plan, folder, commands = built
     read = [words[-1] for words in commands
             if words[0] in ("add_files", "read_xdc", "read_verilog")]
-    assert sorted(read) == ["top.v", "top.xdc"]
+    assert sorted(read) == ["jitter.xdc"] * (board.shell == "zynq7") + ["top.v", "top.xdc"]
     assert all((folder / name).is_file() for name in read)
     written = values(commands, "report_utilization", after="-file") + values(
         commands, "report_timing_summary", after="-file") + ["top.bit"]
@@ -104,6 +104,14 @@ def test_the_clock_is_constrained_where_it_enters(built):
     top = re.search(r"^module top\(.*?^endmodule", (folder / "top.v").read_text(),
                     re.MULTILINE | re.DOTALL)[0]
     assert re.search(rf"^  (wire|input|inout) {net};", top, re.MULTILINE)
+
+
+def test_the_jitter_of_a_zynq_7000_is_that_of_the_vendors_constraints(built):
+    board, plan, _, commands = built
+    # 0.3 ns at 100 MHz, 0.24 ns at 125: processing_system7's set_input_jitter.
+    expected = [["set_input_jitter", "ps_clock", f"{30 / plan.clock_mhz:.4f}"]]
+    assert [words for words in commands if words[0] == "set_input_jitter"] \
+        == expected * (board.shell == "zynq7")
 
 
 def test_paths_into_the_reset_synchroniser_are_not_timed(built):
@@ -173,9 +181,9 @@ TIMING = """\
 | ---------------------
 ------------------------------------------------------------------------------------------------
 
-    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)
-    -------      -------  ---------------------  -------------------      -------      -------
-     {wns}      -13.146                     57                 1696        0.082        0.000
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)  THS Failing Endpoints  THS Total Endpoints     WPWS(ns)     TPWS(ns)  TPWS Failing Endpoints  TPWS Total Endpoints
+    -------      -------  ---------------------  -------------------      -------      -------  ---------------------  -------------------     --------     --------  ----------------------  --------------------
+     {wns}      -13.146                     57                 1696        0.082        0.000                      0                 1696        3.750        0.000                       0                  1218
 
 
 Max Delay Paths
@@ -198,7 +206,7 @@ Min Delay Paths
 Slack (MET) :             -9.000ns  (arrival time - required time)
   Source:                 shell/port/y_reg[0]/C
   Destination:            shell/port/z_reg[0]/D
-"""
+"""  # noqa: E501
 
 UTILIZATION_7 = """\
 +----------------------------+-------+-------+-----------+-------+
@@ -269,6 +277,20 @@ def test_worst_slack_and_path_are_those_of_setup():
         vivado.read_timing(TIMING.format(wns="NA", state="MET").replace("-13.146", "NA"))
     with pytest.raises(ToolError, match="^the timing report has no Design Timing Summary$"):
         vivado.read_timing("")
+
+
+def test_a_design_that_fails_at_hold_or_pulse_width_is_no_result():
+    report = TIMING.format(wns="1.000", state="MET")
+    assert vivado.read_timing(report)[0] == 1
+    for was, instead, message in [
+            ("0.082", "-0.082", "Vivado left a path whose signal comes 0.082 ns too soon (hold), "
+             "at any clock; see Min Delay Paths in the timing report, and try another Vivado or a "
+             "smaller design"),
+            ("3.750", "-0.155", "the clock is 0.155 ns too short for a cell that it drives; see "
+             "Pulse Width Checks in the timing report, and build with a slower --clock")]:
+        with pytest.raises(ToolError) as error:
+            vivado.read_timing(report.replace(f" {was} ", f" {instead} "))
+        assert str(error.value) == message
 
 
 FAKE = """#!/bin/sh
@@ -403,6 +425,15 @@ def test_a_build_that_fails_says_its_last_lines_and_leaves_no_bitstream(fake, tm
     fake(action="true")
     with pytest.raises(ToolError, match="^Vivado ended without top.bit, top_timing.rpt, top_util"):
         execute(a_plan(), tmp_path / "build")
+
+
+def test_a_part_that_this_vivado_has_not_is_told_with_what_to_install(fake, tmp_path):
+    fake(action="echo 'ERROR: [Coretcl 2-106] Specified part could not be found.'; exit 1")
+    with pytest.raises(ToolError) as error:
+        execute(a_plan(), tmp_path / "build")
+    assert str(error.value).endswith(
+        "has it all\nThis Vivado has no xc7z020clg400-1: add its family with Vivado's installer, "
+        "or take a newer Vivado, or an edition that has it")
 
 
 def test_a_remote_host_is_checked_and_serves_vivado_only(tmp_path, monkeypatch):

@@ -213,6 +213,13 @@ def test_shells_that_do_not_fit_are_refused_with_the_numbers():
     assert str(refusal.value) == "ulx3s-85f has no PS: its shell is uart"
 
 
+@pytest.mark.parametrize("name, cell", [("pynq-z1", "PS7"), ("kv260", "PS8")])
+def test_the_ps_is_kept_although_nothing_leaves_the_device(name, cell):
+    plan = plan_for(BOARDS[name], tiny_shell(BOARDS[name]), name="top")
+    assert re.search(rf'^  \(\* DONT_TOUCH *= "TRUE" \*\)\n(  \(\* .* \*\)\n)*  {cell} ',
+                     plan.files.files["top.v"], re.MULTILINE)
+
+
 def test_primitives_refuse_ports_that_they_have_not():
     ps = Primitive("PS7")
     with pytest.raises(KeyError, match="PS7 has no port MAXIGP9ACLK"):

@@ -9,7 +9,7 @@ set commands {
     get_iobanks get_nets get_pins get_ports get_property opt_design phys_opt_design place_design
     read_verilog read_xdc report_clock_utilization report_control_sets report_drc report_io
     report_methodology report_power report_route_status report_timing_summary report_utilization
-    route_design set_false_path set_max_delay set_property synth_design write_bitstream
+    route_design set_false_path set_input_jitter set_max_delay set_property synth_design write_bitstream
     write_cfgmem write_checkpoint
 }
 lassign $argv script log_name
