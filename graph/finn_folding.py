@@ -18,7 +18,7 @@ from typing import Any
 from quinnoa.errors import FoldError
 
 from .lanes import Axis, axes, cycles, fastest
-from .layers import Depthwise, Fold, Layer, MatMul, Reduce, Window
+from .layers import Depthwise, Fold, Layer, MatMul, Reduce, Threshold, TopK, Window
 from .network import Network
 
 __all__ = ["finn_fold_from_file", "is_finn_file"]
@@ -211,7 +211,11 @@ def _layers(network: Network, kind: str, count: int, down: bool) -> Sequence[Lay
     and for pools only if they are not ``StreamingMaxPool``: ``count`` tells.
     """
     if kind not in ("swu", "downsampler"):
-        return [layer for layer in network.layers if layer.kind == kind]
+        # Ranks in front of a top K are ours alone.
+        ranks = {names[0] for layer, names in zip(network.layers, network.feeds, strict=True)
+                 if isinstance(layer, TopK)}
+        return [layer for layer in network.layers if layer.kind == kind and not (
+            isinstance(layer, Threshold) and layer.name in ranks)]
     named = {layer.name: layer for layer in network.layers}
     convolved = {name for finding in network.findings if finding.op == "Conv"
                  for name in finding.becomes.split(", ")}

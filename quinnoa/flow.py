@@ -31,9 +31,9 @@ def load(path, *, input=None, top=None):
     Parameters
     ----------
     path : path of an ONNX file
-    input : InputType or (type, scale, offset), optional
+    input : InputType, (type, scale, offset) or type, optional
         Type of raw integers that enter the hardware, such as "uint8", and the affine map to what
-        the file expects: scale * integer + offset.
+        the file expects: scale * integer + offset; the integers themselves by default.
     top : int, optional
         End the hardware with the indices of the ``top`` greatest outputs.
 
@@ -42,19 +42,22 @@ def load(path, *, input=None, top=None):
     """
     from quinnoa.graph.lower import InputType
     from quinnoa.graph.lower import load as load_model
-    if isinstance(input, tuple):
+    if isinstance(input, str):
+        input = InputType(input)
+    elif isinstance(input, tuple):
         name, scale, offset = input
         input = InputType(name, scale=scale, offset=offset)
     return load_model(path, input=input, top=top)
 
 
 def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
-         family="generic"):
+         family="generic", note: Callable[[str], None] = _silent):
     """Return the network folded: from a file, for frames a second, or as fast as a device holds.
 
     Without any of them the folds are the cheapest for 10,000 frames/s, or for as many as there can
     be.
     """
+    from quinnoa.graph.finn_folding import finn_fold_from_file, is_finn_file
     from quinnoa.graph.fold import (
         DEFAULT_BUDGET,
         Budget,
@@ -72,6 +75,8 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
         raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0")
     if maximum and device is None:
         raise QuinnoaError("--max needs a device to fill: give --device PART")
+    if fold_file is not None and is_finn_file(Path(fold_file)):
+        return finn_fold_from_file(network, Path(fold_file), note=note)
     if fold_file is not None:
         return fold_from_file(network, Path(fold_file))
     budget = DEFAULT_BUDGET
@@ -87,7 +92,7 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
 
 
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
-                    clock_mhz=100.0, family=None, writable=False, force=False,
+                    clock_mhz=100.0, family=None, writable=False, finn=False, force=False,
                     progress: Callable[..., None] = _silent) -> dict[str, Any]:
     """Compile a network into a folder: Verilog, folds, report; return the report.
 
@@ -107,11 +112,14 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     writable : bool
         Weights and thresholds can be written at run time: ``weights.npz`` holds this network's,
         and those of any other of the same shape and folds can take their place.
+    finn : bool
+        Put the figures of FINN's own cost model beside ours in the report.
     force : bool
         Write into a folder that holds other files, too.
     progress : callable
         Called with the name of each stage and the share done.
     """
+    from quinnoa.finn import add_finn
     from quinnoa.graph.build import build
     from quinnoa.graph.fold import folds_as_toml
     from quinnoa.graph.writable import shape_id, widened
@@ -134,8 +142,9 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         fold_file = folder / "fold.toml"
 
     progress("folding")
+    notes: list[str] = []
     network = fold(network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
-                   clock_mhz=clock_mhz, family=family)
+                   clock_mhz=clock_mhz, family=family, note=notes.append)
     progress("building")
     accelerator, plan = build(network, family=FAMILIES[family], writable=writable)
     kind = BareTop if writable else AxiStream
@@ -149,6 +158,10 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     files = {"weights.npz": _contents(network, plan, FAMILIES[family])} if writable else {}
     network = widened(network) if writable else network
     report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
+    if notes:
+        report["notes"] = notes
+    if finn:
+        add_finn(report, network)
     report["seconds"] = round(time.perf_counter() - started, 3)
     settings = _settings(network, plan, family, device, clock_mhz, writable)
     files |= {

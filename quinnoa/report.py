@@ -25,6 +25,12 @@ drawn again at any time. Its keys:
     Optional: the same resources of the device; ``node``, ``op``, ``becomes``, ``note`` of every
     node of the model; the version that wrote the report; cycles a frame of the whole graph, FIFOs
     and all, which is ``bound_cycles`` where nothing holds the bottleneck up.
+``notes``
+    Optional: what of a fold file was left out, and why.
+``finn``
+    Optional: what FINN's own cost model says, ``cycles``, ``lut``, ``bram18`` (block RAMs of 18
+    kbit) of the whole, and in every layer's ``finn`` of that layer, with the ``accumulator_bits``
+    of products.
 ``build``
     Optional, of a board's build: ``board``, ``part``, ``toolchain``, ``project`` (its folder),
     ``clock_mhz``; once the tool has run ``tool``, ``reached_mhz``, ``met``, ``worst`` (the layer in
@@ -131,10 +137,36 @@ def show(report: Report, simulation: Report | None = None) -> None:
         table.add_row("netlist", *[""] * 5, *(number(netlist["totals"][k]) for k in used))
     console = Console()
     console.print(table)
+    if "finn" in report:
+        console.print(_finn_table(report))
     console.print(Text(f"latency {number(report['latency'])} cycles, "
                        f"{duration(report['latency'] / report['clock_mhz'] / 1e6)}"))
+    for note in report.get("notes", []):
+        console.print(Text(note))
     if simulation:
         console.print(Text(measured(simulation)))
+
+
+def _finn_table(report: Report) -> Any:
+    """Return FINN's estimates beside ours, as a table for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+    table = Table(title="FINN's cost model for the same folds", title_justify="left")
+    table.add_column("layer")
+    for heading in ("cycles", "FINN", "LUT", "FINN", "BRAM18", "FINN"):
+        table.add_column(heading, justify="right")
+    for layer in report["layers"]:
+        if "finn" in layer:
+            table.add_row(Text(layer["name"]), *_beside(layer, layer["cycles"], layer["finn"]))
+    table.add_section()
+    table.add_row("total", *_beside(report["totals"], report["bound_cycles"], report["finn"]))
+    return table
+
+
+def _beside(need: Report, cycles: int, finn: Report) -> list[str]:
+    ours = cycles, need["lut"], 2 * need["bram36"]
+    theirs = finn["cycles"], finn["lut"], finn["bram18"]
+    return [number(value) for pair in zip(ours, theirs, strict=True) for value in pair]
 
 
 def measured(simulation: Report) -> str:
