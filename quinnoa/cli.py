@@ -47,6 +47,11 @@ Input = Annotated[str | None, typer.Option(
 InputScale = Annotated[float, typer.Option(
     help="The model expects SCALE * integer + OFFSET.")]
 InputOffset = Annotated[float, typer.Option(help="See --input-scale.")]
+FoldFile = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="The folds of a fold.toml, or of a folding configuration of FINN's "
+                         "(JSON).")]
+Finn = Annotated[bool, typer.Option(
+    "--finn", help="Show what FINN's own cost model says beside our figures.")]
 Top = Annotated[int | None, typer.Option(
     metavar="K", min=1, help="End the hardware with the indices of the K greatest outputs.")]
 
@@ -115,8 +120,7 @@ def compile_(
                                                                                "make.")],
     fps: Annotated[float | None, typer.Option(
         metavar="N", min=0, help="The cheapest folds that reach N frames a second.")] = None,
-    fold: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="The folds of a fold.toml.")] = None,
+    fold: FoldFile = None,
     device: Annotated[str | None, typer.Option(
         metavar="PART", help="The part to fit, such as xc7z020.")] = None,
     max: Annotated[bool, typer.Option(
@@ -131,6 +135,7 @@ def compile_(
         None,
     writable: Annotated[bool, typer.Option(
         "--writable", help="Weights and thresholds can be written at run time.")] = False,
+    finn: Finn = False,
     force: Annotated[bool, typer.Option(
         "--force", help="Replace what DIR holds.")] = False,
 ) -> None:
@@ -147,8 +152,8 @@ def compile_(
         network = _load(model, input, input_scale, input_offset, top)
         report = compile_network(
             network, output, fps=fps, fold_file=fold, device=device, maximum=max,
-            clock_mhz=clock, family=family and family.value, writable=writable, force=force,
-            progress=progress)
+            clock_mhz=clock, family=family and family.value, writable=writable, finn=finn,
+            force=force, progress=progress)
     show(report)
     print(f"{output / 'report.html'} shows it whole")
 
@@ -190,8 +195,7 @@ def build(
         help="The folder to make of a MODEL; build/MODEL-BOARD by default.")] = None,
     fps: Annotated[float | None, typer.Option(
         metavar="N", min=0, help="The cheapest folds that reach N frames a second.")] = None,
-    fold: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="The folds of a fold.toml.")] = None,
+    fold: FoldFile = None,
     max: Annotated[bool, typer.Option(
         "--max", help="The fastest folds that fit the board.")] = False,
     clock: Annotated[float | None, typer.Option(
@@ -267,9 +271,12 @@ def boards() -> None:
 
 
 @app.command()
-def report(folder: Compiled) -> None:
+def report(folder: Compiled, finn: Finn = False) -> None:
     """Draw DIR's report.html again and print its tables."""
     from quinnoa.report import read, refresh, show
+    if finn:
+        from quinnoa.finn import add_finn_to_folder
+        add_finn_to_folder(folder)
     refresh(folder)
     show(*read(folder))
     print(f"{folder / 'report.html'} shows it whole")
