@@ -253,6 +253,55 @@ def build(
 
 
 @app.command()
+def explore(
+    models: Annotated[list[Path], typer.Argument(
+        metavar="MODEL…", help="Networks, ONNX files: such as precisions of one topology.")],
+    device: Annotated[list[str], typer.Option(
+        metavar="PART", help="A part, such as xc7z020; may be given again.")],
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="DIR", help="The folder for results.")] = Path("explore"),
+    points: Annotated[int, typer.Option(
+        metavar="N", min=1, help="Folds of each model on each device, from the slowest to the "
+                                 "fastest that fit.")] = 10,
+    clock: Annotated[float, typer.Option(metavar="MHZ", min=0.001, help="The clock.")] = 100.0,
+    input: Input = None,
+    input_scale: InputScale = 1.0,
+    input_offset: InputOffset = 0.0,
+    top: Top = None,
+    images: Annotated[Path | None, typer.Option(
+        metavar="X.npy", help="Frames, for the accuracy.")] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="Y.npy", help="Their classes.")] = None,
+    synthesis: Annotated[bool, typer.Option(
+        "--synthesis", help="Synthesise each point by Yosys.")] = False,
+    simulation: Annotated[bool, typer.Option(
+        "--simulation", help="Run each point on Verilator.")] = False,
+    scheduler: Annotated[str | None, typer.Option(
+        metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786; by default processes "
+                                "of this machine.")] = None,
+    workers: Annotated[int | None, typer.Option(
+        metavar="N", min=1, help="How many of those.")] = None,
+) -> None:
+    """Compare MODELs, devices and folds: throughput, area, accuracy."""
+    if input is None and (input_scale, input_offset) != (1.0, 0.0):
+        raise typer.BadParameter("needs --input TYPE", param_hint="--input-scale, --input-offset")
+    if (images is None) != (labels is None):
+        raise typer.BadParameter("go together", param_hint="--images, --labels")
+    if scheduler is not None and workers is not None:
+        raise typer.BadParameter("a cluster has its own", param_hint="--workers")
+    from quinnoa.explore import explore, show
+    with _progress() as progress:
+        result = explore(
+            models, output, devices=device, clock_mhz=clock, points=points,
+            input=input and (input, input_scale, input_offset), top=top, images=images,
+            labels=labels, synthesis=synthesis, simulation=simulation, scheduler=scheduler,
+            workers=workers, progress=progress)
+    show(result, output)
+    if failed := result["failed"]:
+        raise QuinnoaError(f"{len(failed)} could not be computed, the first because: "
+                           f"{failed[0]['why']}; the same command tries them again")
+
+
+@app.command()
 def boards() -> None:
     """List the boards that can be built for."""
     from rich.console import Console
