@@ -50,6 +50,27 @@ def load(path, *, input=None, top=None):
     return load_model(path, input=input, top=top)
 
 
+def solve(network, **options):
+    """Return the ``Solution``: the folds, what limits them, and what others would cost.
+
+    Parameters
+    ----------
+    fps : float, optional
+        The cheapest folds that reach it; by default 10,000, or as many as there can be.
+    maximum : bool
+        The fastest folds that fit the device, instead.
+    device : str, optional
+        Whose LUTs and block RAMs are weighed; a Zynq-7020's by default.
+    clock_mhz : float
+    family : str
+    pin_file : path, optional
+        A ``fold.toml`` that says what is given of some layers; the rest is found.
+    lut_share, bram_share : float, optional
+        The shares of the device that may be taken; 0.7 and 0.9 by default.
+    """
+    return _fold(network, **options)[1]
+
+
 def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
          family="generic", note: Callable[[str], None] = _silent):
     """Return the network folded: from a file, for frames a second, or as fast as a device holds.
