@@ -25,7 +25,7 @@ from .solver_costs import Pins, network_resources
 
 __all__ = ["Budget", "DEFAULT_BUDGET", "MEMORIES", "check_fold", "cycles", "fold_for_cycles",
            "fold_for_fps", "fold_from_file", "fold_to_fit", "folds_as_toml", "least_cycles",
-           "network_resources", "pins_from_file", "solve_fps"]
+           "network_resources", "pins_from_file", "solve_cycles", "solve_fit", "solve_fps"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
 

@@ -17,7 +17,7 @@ import numpy as np
 from quinnoa.errors import FoldError
 from quinnoa.rtl.families import FAMILIES
 
-from .lanes import axes, cycles, fastest
+from .lanes import axes, cycles
 from .layers import Layer, MatMul
 from .network import Network
 from .pixels import MOST, pixels_for, with_pixels
@@ -162,9 +162,10 @@ class Solution:
         return f"Nothing faster fits: too few {' and '.join(over) or 'LUTs and block RAMs'}."
 
 
-def least_cycles(network: Network) -> int:
-    """Return the cycles a frame that no folds of these layers can go below."""
-    return max(cycles(layer, fastest(layer)) for layer in network.layers)
+def least_cycles(network: Network, pins: Pins | None = None) -> int:
+    """Return the cycles a frame that no folds of these layers, as they are pinned, go below."""
+    return max(min(_cycles_of(layer, (pins or {}).get(layer.name, {})))
+               for layer in network.layers)
 
 
 def achievable(network: Network, pins: Pins | None = None) -> list[int]:

@@ -125,6 +125,12 @@ def compile_(
         metavar="PART", help="The part to fit, such as xc7z020.")] = None,
     max: Annotated[bool, typer.Option(
         "--max", help="The fastest folds that fit --device.")] = False,
+    pin: Annotated[Path | None, typer.Option(
+        metavar="FILE", help="A fold.toml of what is given; the rest is found.")] = None,
+    lut_share: Annotated[float | None, typer.Option(
+        metavar="SHARE", help="The share of the LUTs to take at most; 0.7 by default.")] = None,
+    bram_share: Annotated[float | None, typer.Option(
+        metavar="SHARE", help="The share of the block RAMs; 0.9 by default.")] = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", min=0.001, help="The clock.")] = 100.0,
     input: Input = None,
     input_scale: InputScale = 1.0,
@@ -152,9 +158,11 @@ def compile_(
         network = _load(model, input, input_scale, input_offset, top)
         report = compile_network(
             network, output, fps=fps, fold_file=fold, device=device, maximum=max,
-            clock_mhz=clock, family=family and family.value, writable=writable, finn=finn,
-            force=force, progress=progress)
+            clock_mhz=clock, family=family and family.value, pin_file=pin, lut_share=lut_share,
+            bram_share=bram_share, writable=writable, finn=finn, force=force, progress=progress)
     show(report)
+    if report["solution"]:
+        print(report["solution"]["text"])
     print(f"{output / 'report.html'} shows it whole")
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["compile_network", "fold", "load", "load_folder", "read_array", "simulate"]
+__all__ = ["compile_network", "fold", "load", "load_folder", "read_array", "simulate", "solve"]
 
 # Where nothing else is asked: a rate that small boards reach and a camera never asks.
 DEFAULT_FPS = 10_000.0
@@ -71,22 +72,29 @@ def solve(network, **options):
     return _fold(network, **options)[1]
 
 
-def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
-         family="generic", note: Callable[[str], None] = _silent):
+def fold(network, **options):
     """Return the network folded: from a file, for frames a second, or as fast as a device holds.
 
-    Without any of them the folds are the cheapest for 10,000 frames/s, or for as many as there can
-    be.
+    Takes the options of ``solve``; or ``fold_file``, and ``note``, which is told what the file of
+    another tool says in vain.
     """
+    return _fold(network, steps=False, **options)[0]
+
+
+def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
+          family="generic", pin_file=None, lut_share=None, bram_share=None, steps=True,
+          note: Callable[[str], None] = _silent):
+    """Return the folded network, and its solution; of a file of folds there is none."""
     from quinnoa.graph.finn_folding import finn_fold_from_file, is_finn_file
     from quinnoa.graph.fold import (
         DEFAULT_BUDGET,
         Budget,
-        fold_for_cycles,
-        fold_for_fps,
         fold_from_file,
-        fold_to_fit,
         least_cycles,
+        pins_from_file,
+        solve_cycles,
+        solve_fit,
+        solve_fps,
     )
     from quinnoa.platforms.parts import part_named
 
@@ -96,24 +104,37 @@ def fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock
         raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0")
     if maximum and device is None:
         raise QuinnoaError("--max needs a device to fill: give --device PART")
+    if fold_file is not None and pin_file is not None:
+        raise QuinnoaError("--fold says how all layers fold: nothing is left for --pin")
     if fold_file is not None and is_finn_file(Path(fold_file)):
-        return finn_fold_from_file(network, Path(fold_file), note=note)
+        return finn_fold_from_file(network, Path(fold_file), note=note), None
     if fold_file is not None:
-        return fold_from_file(network, Path(fold_file))
+        return fold_from_file(network, Path(fold_file)), None
     budget = DEFAULT_BUDGET
     if device:
         part = part_named(device)
         budget = Budget(lut=part.lut, bram36=part.bram36)
+    for key, share in (("lut_share", lut_share), ("bram_share", bram_share)):
+        if share is not None and not 0 < share <= 1:
+            raise QuinnoaError(f"--{key.replace('_', '-')} is {share:g}, but must be above 0 and "
+                               "at most 1")
+        if share is not None:
+            budget = replace(budget, **{key: share})
+    pins = None if pin_file is None else pins_from_file(network, Path(pin_file))
+    options = {"family": family, "pins": pins, "steps": steps}
     if maximum:
-        return fold_to_fit(network, budget, family=family)
-    if fps is None:
-        target = max(int(clock_mhz * 1e6 / DEFAULT_FPS), least_cycles(network))
-        return fold_for_cycles(network, target, family=family, budget=budget)
-    return fold_for_fps(network, fps, clock_mhz, family=family, budget=budget)
+        solution = solve_fit(network, budget, **options)
+    elif fps is None:
+        target = max(int(clock_mhz * 1e6 / DEFAULT_FPS), least_cycles(network, pins))
+        solution = solve_cycles(network, target, budget=budget, **options)
+    else:
+        solution = solve_fps(network, fps, clock_mhz, budget=budget, **options)
+    return solution.network, solution
 
 
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
-                    clock_mhz=100.0, family=None, writable=False, finn=False, force=False,
+                    clock_mhz=100.0, family=None, pin_file=None, lut_share=None, bram_share=None,
+                    writable=False, finn=False, force=False,
                     progress: Callable[..., None] = _silent) -> dict[str, Any]:
     """Compile a network into a folder: Verilog, folds, report; return the report.
 
@@ -126,8 +147,8 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     network : Network
         As ``load`` returns it.
     folder : path
-    fps, fold_file, device, maximum, clock_mhz
-        As for ``fold``.
+    fps, fold_file, device, maximum, clock_mhz, pin_file, lut_share, bram_share
+        As for ``solve`` and ``fold``.
     family : str, optional
         Device family; that of ``device`` by default, or else "generic".
     writable : bool
@@ -159,13 +180,15 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         family = part_named(device).family if device else "generic"
     if family not in FAMILIES:
         raise QuinnoaError(f"unknown family {family}; known are {', '.join(FAMILIES)}")
-    if fps is None and fold_file is None and not maximum and (folder / "fold.toml").is_file():
+    if fps is fold_file is pin_file is None and not maximum and (folder / "fold.toml").is_file():
         fold_file = folder / "fold.toml"
 
     progress("folding")
     notes: list[str] = []
-    network = fold(network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
-                   clock_mhz=clock_mhz, family=family, note=notes.append)
+    network, solution = _fold(
+        network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
+        clock_mhz=clock_mhz, family=family, pin_file=pin_file, lut_share=lut_share,
+        bram_share=bram_share, note=notes.append)
     progress("building")
     accelerator, plan = build(network, family=FAMILIES[family], writable=writable)
     kind = BareTop if writable else AxiStream
@@ -179,6 +202,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     files = {"weights.npz": _contents(network, plan, FAMILIES[family])} if writable else {}
     network = widened(network) if writable else network
     report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
+    report["solution"] = None if solution is None else solution.as_dict()
     if notes:
         report["notes"] = notes
     if finn:
