@@ -41,17 +41,35 @@ class FinnCost:
 def finn_cost(network: Network) -> tuple[FinnCost, ...]:
     """Return FINN's figures for every layer, in its fold; weights live where the fold says.
 
-    "logic" and "lutrom" are FINN's "distributed", the others its "block".
+    "logic" and "lutrom" are FINN's "distributed", the others its "block". Maxima over windows side
+    by side are its ``StreamingMaxPool``: the window counts nothing, and the pool takes a pixel a
+    cycle, whatever its fold.
     """
-    readers = _readers(network)
-    return tuple(_cost(layer, readers.get(layer.name), layer is network.layers[-1])
-                 for layer in network.layers)
+    readers, pools = _readers(network), _streaming_pools(network)
+    windows = {window.name for window in pools.values()}
+    return tuple(
+        FinnCost(layer.name, 0) if layer.name in windows else
+        # H * W * (1 + 1 / k^2)
+        FinnCost(layer.name, pools[layer.name].i.vectors + layer.o.vectors)
+        if layer.name in pools else
+        _cost(layer, readers.get(layer.name), layer is network.layers[-1])
+        for layer in network.layers)
 
 
 def _readers(network: Network) -> dict[str, Layer]:
     """Return for every layer one that it feeds."""
     return {name: layer for layer, names in zip(network.layers, network.feeds, strict=True)
             for name in names}
+
+
+def _streaming_pools(network: Network) -> dict[str, Window]:
+    """Return the windows of the pools that FINN takes for a ``StreamingMaxPool``, by pool."""
+    readers = _readers(network)
+    pairs = [(readers.get(layer.name), layer) for layer in network.layers
+             if isinstance(layer, Window) and layer.kernel == layer.stride and not any(layer.pads)
+             and layer.i.vectors == layer.o.vectors * prod(layer.kernel)]
+    return {pool.name: window for pool, window in pairs
+            if isinstance(pool, Reduce) and pool.op == "max"}
 
 
 def _cost(layer: Layer, reader: Layer | None, last: bool) -> FinnCost:
@@ -200,7 +218,7 @@ def finn_folds(network: Network, fps: float, clock_mhz: float) -> Network:
 
 
 def _folds_for(network: Network, target: int) -> Network:
-    readers = _readers(network)
+    readers, pools = _readers(network), _streaming_pools(network)
     folded: dict[str, Layer] = {}
     for layer in network.layers:
         reader = readers.get(layer.name)
@@ -211,6 +229,9 @@ def _folds_for(network: Network, target: int) -> Network:
             return _cost(layer.folded(fold), reader, last).cycles
 
         folded[layer.name] = layer.folded(_fold_for(layer, cycles, target))
+        if layer.name in pools:
+            # A StreamingMaxPool does not fold.
+            folded[layer.name] = layer.folded(replace(layer.fold, pe=layer.o.channels))
     for layer in network.layers:
         reader = readers.get(layer.name)
         if isinstance(layer, Window) and isinstance(reader, Depthwise | Reduce):

@@ -20,7 +20,7 @@ from quinnoa.graph.layers import Depthwise, Fold, Layer, Reduce, Stream, Thresho
 from quinnoa.graph.network import Network
 from quinnoa.rtl.shapes import BIPOLAR
 from quinnoa.rtl.thresholds import Thresholds
-from tests.cnn_models import cnv
+from tests.cnn_models import Grid, Net, cnv, input_scale
 
 FOLD_FILES = Path(__file__).resolve().parents[2] / "benchmarks/folds"
 
@@ -206,9 +206,20 @@ def test_a_second_pass_balances_what_the_first_could_not_reach():
 
 
 def test_windows_take_the_lanes_of_the_pool_behind_them():
-    found = finn_folds(published_cnv(), fps=3000, clock_mhz=100)
+    net = Net((8, 8, 8), Grid(input_scale(4), 4))
+    x = net.activation(net.conv(net.x, 8, 1, w_bits=2), Grid(1.0, 2, signed=False))
+    net = quinnoa.load(net.done(net.fc(net.flatten(net.max_pool(x, 3, stride=2, pads=1)), 4)))
+    found = finn_folds(net, fps=2e5, clock_mhz=100)
     folds = {layer.name: layer.fold for layer in found.layers}
-    assert (folds["swu2"].simd, folds["pool0"].pe) == (2, 2)
+    # 16 windows of 9 * 8 elements in less than 500 cycles
+    assert (folds["swu0"].simd, folds["pool0"].pe) == (4, 4)
+
+
+def test_maxima_over_windows_side_by_side_take_a_pixel_a_cycle():
+    costs = {cost.name: cost.cycles for cost in finn_cost(published_cnv())}
+    assert [costs[name] for name in ("swu2", "pool0", "swu5", "pool1")] == [0, 980, 0, 125]
+    folds = {layer.name: layer.fold for layer in finn_folds(published_cnv(), 3000, 100).layers}
+    assert (folds["swu5"].simd, folds["pool1"].pe) == (128, 128)
 
 
 def test_refuses_less_than_a_cycle():
