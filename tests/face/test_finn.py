@@ -11,8 +11,10 @@ from quinnoa import cli
 from quinnoa.finn import add_finn_to_folder
 from quinnoa.flow import load_folder
 from quinnoa.graph.finn_cost import finn_cost
+from tests.snippets import ROOT, snippets
+from tests.snippets import run as run_snippet
 
-MODEL = str(Path(__file__).resolve().parents[2] / "examples/mnist/tfc_w1a1.onnx")
+MODEL = str(ROOT / "examples/mnist/tfc_w1a1.onnx")
 CONFIG = {
     "Thresholding_hls_0": {"PE": 49},
     "MVAU_hls_0": {"PE": 16, "SIMD": 49, "ram_style": "block"},
@@ -110,6 +112,17 @@ def test_the_command_tells_what_it_left_out(tmp_path, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert NOTE in out
     assert "FINN's cost model for the same folds" in out
+
+
+def test_the_commands_and_the_code_of_the_page_run(tmp_path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for snippet in snippets("docs/finn.md"):
+        run_snippet(snippet, names)
+    report = json.loads(Path("build/finn/report.json").read_text())
+    assert (report["bound_cycles"], report["finn"]["cycles"]) == (64, 64)
+    assert names["lut"] == sum(cost.lut for cost in finn_cost(names["network"])) > 0
 
 
 def test_the_command_refuses_a_configuration_of_another_network(tmp_path, capsys):
