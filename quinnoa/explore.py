@@ -292,7 +292,8 @@ def _cells(point: Point) -> dict[str, str]:
     return {
         "": "●" if point["optimal"] else "",
         "cycles": number(point["cycles"]), "frames/s": rate(point["fps"]),
-        "latency": duration(point["latency"] / point["clock_mhz"] / 1e6), "LUT": number(point["lut"]),
+        "latency": duration(point["latency"] / point["clock_mhz"] / 1e6),
+        "LUT": number(point["lut"]),
         **{word: number(point[key] or None) for word, key in
            (("BRAM36", "bram36"), ("URAM", "uram"), ("DSP", "dsp"))},
         "of device": share(point["share"], 1) + ("" if point["fits"] else ", too large"),

@@ -14,7 +14,7 @@ __all__ = ["STYLE", "Axis", "Chart", "Limit", "Mark", "Series", "figure", "short
 
 WIDTH, HEIGHT = 540.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 16.0, 12.0, 44.0     # around the plot
-LETTER = 5.8                             # width of a letter of a label, about
+LETTER = 6.5                             # width of a letter of a label, about
 COLOURS = 8
 
 STYLE = """
@@ -97,7 +97,7 @@ class Chart:
 
 def short(value: float) -> str:
     """Return a number in few letters: 0.5, 20, 1.5 k, 12 M."""
-    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    for unit, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(value) >= scale * 0.9995:
             return f"{value / scale:.3g} {unit}"
     return f"{value:.3g}"
