@@ -75,7 +75,10 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
     plan, deploy = _prepare(folder, network, settings, chosen, toolchain=toolchain, baud=baud,
                             clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz)
     project = folder / chosen.name
-    plan.files.extract(project)
+    try:
+        plan.files.extract(project)
+    except OSError as error:
+        raise QuinnoaError(f"{project} cannot be written: {error.strerror}") from None
     report["build"] = {"board": chosen.name, "part": chosen.part, "toolchain": plan.toolchain,
                        "clock_mhz": plan.clock_mhz, "project": str(project)}
     if prepare:
@@ -135,7 +138,7 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
     family, writable = FAMILIES[board.family], settings["writable"]
     core, planned = build(network, family=family, writable=writable)
     formats = frame_formats(planned, board.word_bits)
-    verilog = (folder / f"{network.name}.v").read_text()
+    verilog = _verilog(folder / f"{network.name}.v")
     ids = {"network_id": network_id(verilog, *formats),
            "shape_id": shape_id(network, family) if writable else 0}
     clock_mhz = clock_of(board, clock_mhz)
@@ -152,6 +155,14 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
                      baud=baud if board.shell == "uart" else None, images=images, labels=labels)
 
     return plan, deploy
+
+
+def _verilog(path: Path) -> str:
+    """Return the Verilog of a compiled folder, from which the network's identity is made."""
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise QuinnoaError(f"{path} cannot be read: {error.strerror}; compile again") from None
 
 
 def _shell(core: Any, formats: tuple[Any, Any], board: "Board", ids: dict[str, int], *,

@@ -119,11 +119,18 @@ def build_remote(plan: Plan, folder, host: str, *, progress: Progress = silent) 
     progress(f"running Vivado on {match[2]}")
     try:
         products = plan.files.execute_remote_ssh(connect_to=connect, root=root)
-        for name in _products(plan):
-            (folder / name).write_bytes(products.get(name))
     except (OSError, SSHException) as error:
-        raise ToolError(f"the build on {host} gave no result: {error}; see {root}/{plan.name}.log "
-                        "there") from None
+        said = getattr(error, "strerror", None) or error
+        raise ToolError(f"{host} cannot be used: {said}; `ssh {host}` must work without a "
+                        "password") from None
+    for name in _products(plan):
+        try:
+            (folder / name).write_bytes(products.get(name))
+        except (OSError, SSHException) as error:
+            said = getattr(error, "strerror", None) or error
+            raise ToolError(f"the build on {host} gave no {name}: {said}; see "
+                            f"{root}/{plan.name}.log there, or whether Vivado is on the PATH "
+                            "there") from None
     return read_result(plan, folder, Tool("Vivado", f"on {match[2]}", Path(root)))
 
 

@@ -93,6 +93,20 @@ def test_a_part_that_is_too_small_is_refused_with_the_numbers(capsys, tmp_path, 
             "has; fold further (fewer --fps), or take a larger board") in " ".join(said.split())
 
 
+def test_a_folder_that_is_not_whole_or_cannot_be_written_is_refused(capsys, tmp_path, model):
+    out = tmp_path / "out"
+    assert run(capsys, "compile", model, "-o", out, "--device", "xc7z020")[0] == 0
+    (out / "pynq-z1").write_text("in the way")
+    status, said = run(capsys, "build", out, "--board", "pynq-z1", "--prepare")
+    assert status == 1
+    assert f"error: {out / 'pynq-z1'} cannot be written: File exists" in " ".join(said.split())
+    (out / "tiny.v").unlink()
+    status, said = run(capsys, "build", out, "--board", "pynq-z2", "--prepare")
+    assert status == 1
+    assert (f"error: {out / 'tiny.v'} cannot be read: No such file or directory; compile again"
+            in " ".join(said.split()))
+
+
 @pytest.mark.parametrize("options, words", [
     (["--board", "pink-z1"], "unknown board pink-z1 (did you mean pynq-z1?)"),
     (["--board", "pynq-z1", "--tool", "ise"], "pynq-z1 is not built by ise, but by vivado"),

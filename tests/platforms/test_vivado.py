@@ -469,5 +469,25 @@ def test_a_remote_build_fetches_what_the_host_made(tmp_path, monkeypatch):
     assert calls == {"hostname": "there", "username": "me", "port": 2222,
                      "root": f"quinnoa_top_{plan.files.digest(8).hex()}"}
     (made / "top.bit").unlink()
-    with pytest.raises(ToolError, match=r"^the build on me@there:2222 gave no result: "):
+    with pytest.raises(ToolError) as error:
         execute(plan, tmp_path / "build2", host="me@there:2222")
+    assert str(error.value) == (
+        "the build on me@there:2222 gave no top.bit: No such file or directory; see "
+        f"quinnoa_top_{plan.files.digest(8).hex()}/top.log there, or whether Vivado is on the PATH "
+        "there")
+
+
+@pytest.mark.parametrize("error, said", [
+    (OSError(-2, "Name or service not known"), "Name or service not known"),
+    (EOFError("Authentication failed."), "Authentication failed.")])
+def test_a_remote_host_that_cannot_be_reached_is_told(tmp_path, monkeypatch, error, said):
+    monkeypatch.setitem(sys.modules, "paramiko", SimpleNamespace(SSHException=EOFError))
+    plan = a_plan()
+
+    def remote(**_):
+        raise error
+    monkeypatch.setattr(plan.files, "execute_remote_ssh", remote)
+    with pytest.raises(ToolError) as refusal:
+        execute(plan, tmp_path / "build", host="there")
+    assert str(refusal.value) == (f"there cannot be used: {said}; `ssh there` must work without a "
+                                  "password")
