@@ -48,7 +48,7 @@ XC7_PLL = PLLLimits(
 # EHXPLLL: FPGA-DS-02012, sysCLOCK PLL timing; dividers of FPGA-TN-02200. M is the divider of CLKOP,
 # by which the loop closes; the output is CLKOS, with a divider of its own: finer steps so.
 ECP5_PLL = PLLLimits(
-    "EHXPLLL", source=(8 * MHZ, 400 * MHZ), detector=(10 * MHZ, 400 * MHZ),
+    "EHXPLLL", source=(10 * MHZ, 400 * MHZ), detector=(10 * MHZ, 400 * MHZ),
     vco=(400 * MHZ, 800 * MHZ), output=(3_125_000, 400 * MHZ),
     divide=(1, 128), multiply=(1, 128), output_divide=(1, 128))
 
