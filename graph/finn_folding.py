@@ -173,8 +173,8 @@ def _pairs(network: Network, path: Path, nodes: list[Node],
         of_kind = [node for node in nodes if node.operator in operators]
         if len({node.whole for node in of_kind}) == 1:
             of_kind.sort(key=lambda node: node.number)
-        layers = _layers(network, kind, len(of_kind),
-                         any(node.operator == "DownSampler" for node in nodes))
+        layers = (_windows(network, kind, len(of_kind), {node.operator for node in nodes})
+                  if kind in ("swu", "downsampler") else _layers(network, kind))
         if len(layers) == len(of_kind):
             for node, layer in zip(of_kind, layers, strict=True):
                 if layer is None:
@@ -204,39 +204,40 @@ def _other_number(path: Path, what: str, nodes: Sequence[Node],
             f"{' or '.join(KINDS['mvtu' if what == 'matrix' else 'vvtu'])}")
 
 
-def _layers(network: Network, kind: str, count: int, down: bool) -> Sequence[Layer | None]:
-    """Return the layers that nodes of a kind may stand for; None where FINN has one, and we not.
+def _layers(network: Network, kind: str) -> list[Layer]:
+    """Return the layers that nodes of a kind may stand for."""
+    # Ranks in front of a top K are ours alone.
+    ranks = {names[0] for layer, names in zip(network.layers, network.feeds, strict=True)
+             if isinstance(layer, TopK)}
+    return [layer for layer in network.layers if layer.kind == kind and not (
+        isinstance(layer, Threshold) and layer.name in ranks)]
+
+
+def _windows(network: Network, kind: str, count: int,
+             operators: set[str]) -> Sequence[Layer | None]:
+    """Return the windows that ``count`` nodes stand for; None where FINN has one, and we not.
 
     FINN lays windows for all convolutions but those of one tap, also for one over the whole image,
-    and for pools only if they are not ``StreamingMaxPool``: ``count`` tells.
+    and for a ``Pool``, but not for the other pools.
     """
-    if kind not in ("swu", "downsampler"):
-        # Ranks in front of a top K are ours alone.
-        ranks = {names[0] for layer, names in zip(network.layers, network.feeds, strict=True)
-                 if isinstance(layer, TopK)}
-        return [layer for layer in network.layers if layer.kind == kind and not (
-            isinstance(layer, Threshold) and layer.name in ranks)]
     named = {layer.name: layer for layer in network.layers}
     convolved = {name for finding in network.findings if finding.op == "Conv"
                  for name in finding.becomes.split(", ")}
-    products: list[Layer | None] = []
-    both: list[Layer | None] = []
+    found: list[tuple[Layer, Layer | None]] = []
     for layer, names in zip(network.layers, network.feeds, strict=True):
         giver = named.get(names[0])
-        if not isinstance(layer, MatMul | Depthwise | Reduce):
-            continue
         window = giver if isinstance(giver, Window) else None
-        single = window is not None and window.kernel == (1, 1) and down
-        if single != (kind == "downsampler"):
-            continue
         given = giver.o if giver else network.i
         whole = layer.i.vectors == 1 < given.vectors and layer.name in convolved
-        if window is None and not whole and not isinstance(layer, Reduce):
-            continue
-        both.append(window)
-        if not isinstance(layer, Reduce):
-            products.append(window)
-    return both if count == len(both) else products
+        down = "DownSampler" in operators and window is not None and window.kernel == (1, 1)
+        if down == (kind == "downsampler") and isinstance(layer, MatMul | Depthwise | Reduce) and (
+                window or whole or isinstance(layer, Reduce)):
+            found.append((layer, window))
+    every = [window for _, window in found]
+    products = [window for layer, window in found if not isinstance(layer, Reduce)]
+    likely = [every, products] if "Pool" in operators else [products, every]
+    likely += [[window for window in windows if window] for windows in likely]
+    return next((windows for windows in likely if len(windows) == count), products)
 
 
 def _fold(where: str, node: Node, layer: Layer, left: Left) -> Fold:

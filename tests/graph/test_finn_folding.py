@@ -1,18 +1,23 @@
 """Tests of graph/finn_folding.py: FINN's folding configurations on our layers."""
 
 import json
+from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 import quinnoa
 from benchmarks.topologies import network
 from quinnoa.errors import FoldError
+from quinnoa.graph.finn_cost import finn_folds
 from quinnoa.graph.finn_folding import finn_fold_from_file, is_finn_file
 from quinnoa.graph.fold import cycles
+from quinnoa.graph.lanes import axes
 from quinnoa.graph.layers import Fold
 from tests.cnn_models import Grid, Net, cnv, input_scale
 
+ROOT = Path(__file__).resolve().parents[2]
 FIFOS = "FIFO depths follow from the timing of the whole network"
 TFC = network((784, 64, 64, 64, 10), [(1, 1)] * 4, (1, 1, 1))
 # What FINN's examples have for TFC W1A1, and for CNV W1A1 in the older words.
@@ -104,6 +109,30 @@ def test_windows_of_pools_and_of_one_tap_have_nodes_of_their_own(tmp_path):
         "swu2": Fold(simd=72), "mvtu1": Fold(4, 72), "swu3": Fold(simd=2), "pool0": Fold(2),
         "mvtu2": Fold(1, 8)}
     assert notes == ["FMPadding_rtl_0: ignored: windows pad by themselves"]
+
+
+def config_of(net):
+    """Return the folding configuration that says what a network's folds are."""
+    operators = {"mvtu": "MVAU_hls", "swu": "ConvolutionInputGenerator_rtl", "pool": "Pool_hls",
+                 "vvtu": "VVAU_rtl", "add": "AddStreams_hls", "threshold": "Thresholding_rtl"}
+    counts, config = Counter(), {}
+    for layer in net.layers:
+        keys = {axis.key for axis in axes(layer)}
+        attributes = {key.upper(): getattr(layer.fold, key) for key in sorted(keys)}
+        if layer.kind == "swu" and layer.fold.simd > layer.i.channels:
+            attributes = {"SIMD": layer.i.channels, "parallel_window": 1}
+        config[f"{operators[layer.kind]}_{counts[layer.kind]}"] = attributes
+        counts[layer.kind] += 1
+    return config
+
+
+@pytest.mark.parametrize("name", ["cnv_w1a1", "resnet_w4a4"])
+@pytest.mark.parametrize("fps", [500, 20_000])
+def test_folds_come_back_from_a_configuration(name, fps, tmp_path):
+    net = finn_folds(quinnoa.load(ROOT / f"examples/images/{name}.onnx"), fps, 100)
+    folds, notes = folded(net, config_of(net), tmp_path)
+    assert folds == {layer.name: layer.fold for layer in net.layers}
+    assert notes == []
 
 
 def test_operators_that_count_separately_stand_as_in_the_file(tmp_path):
