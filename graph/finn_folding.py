@@ -20,6 +20,7 @@ from quinnoa.errors import FoldError
 from .lanes import Axis, axes, cycles, fastest
 from .layers import Depthwise, Fold, Layer, MatMul, Reduce, Threshold, TopK, Window
 from .network import Network
+from .read import printable
 
 __all__ = ["finn_fold_from_file", "is_finn_file"]
 
@@ -87,7 +88,7 @@ class Left:
 
     def out(self, name: str, why: str, what: str = "") -> None:
         """Leave out ``what`` of a node, or all of it."""
-        self.names.setdefault((what, why), []).append(name)
+        self.names.setdefault((printable(what), why), []).append(printable(name))
 
     def tell(self, note: Callable[[str], None]) -> None:
         """Give one note for each reason."""

@@ -258,6 +258,8 @@ def build(
             folder, board=chosen.name, clock_mhz=clock, toolchain=tool, host=host,
             baud=baud or BAUD, images=images, labels=labels, prepare=prepare, progress=progress)
     print(built(report, folder))
+    for note in report.get("notes", []):
+        print(note)
 
 
 @app.command()

@@ -158,14 +158,14 @@ def test_every_entry_that_is_left_out_is_told(tmp_path):
     usual = {"resType": "lut", "mem_mode": "internal_decoupled", "runtime_writeable_weights": 0}
     config = {
         "StreamingFIFO_rtl_0": {"depth": 32}, "StreamingFIFO_rtl_4": {"depth": 2},
-        "Frobnicate_0": {}, "MVAU_hls_0": usual | {"ram_style": "ultra"},
+        "Frobnicate_\x1b[2J0": {}, "MVAU_hls_0": usual | {"ram_style": "ultra"},
         "MVAU_hls_1": {"resType": "dsp", "mem_mode": "external", "runtime_writeable_weights": 1,
                        "outFIFODepths": [2]}, "AddStreams_hls_0": {"PE": 2}}
     folds, notes = folded(net, config, tmp_path)
     assert list(folds.values()) == [Fold(), Fold()]
     assert notes == [
         f"StreamingFIFO_rtl_0, _4: ignored: {FIFOS}",
-        "Frobnicate_0: ignored: no such operator is known",
+        "Frobnicate_?[2J0: ignored: no such operator is known",
         "AddStreams_hls_0: ignored: no layer here is of this kind",
         "ram_style of MVAU_hls_0: ignored: the memory is chosen by its size",
         "resType of MVAU_hls_1: ignored: it has no counterpart",
