@@ -39,14 +39,16 @@ class PLLLimits:
     output_divide: tuple[int, int]
 
 
-# PLLE2 of speed grade -1, the slowest there is: DS181 table 38, DS187 table 71; UG472 table 3-4.
+# PLLE2 of speed grade -1, the slowest there is: DS181, PLL specification, and UG472, attributes of
+# PLLE2. LiteX's S7PLL has the same source, VCO and D.
 XC7_PLL = PLLLimits(
     "PLLE2", source=(19 * MHZ, 800 * MHZ), detector=(19 * MHZ, 450 * MHZ),
-    vco=(800 * MHZ, 1600 * MHZ), output=(6_250_000, 464 * MHZ),     # 464: BUFG, DS181 table 30
+    vco=(800 * MHZ, 1600 * MHZ), output=(6_250_000, 464 * MHZ),     # 464: BUFG, DS181
     divide=(1, 56), multiply=(2, 64), output_divide=(1, 128))
 
-# EHXPLLL: FPGA-DS-02012, sysCLOCK PLL timing; dividers of FPGA-TN-02200. M is the divider of CLKOP,
-# by which the loop closes; the output is CLKOS, with a divider of its own: finer steps so.
+# EHXPLLL: FPGA-DS-02012, sysCLOCK PLL timing, and FPGA-TN-02200, dividers; LiteX's ECP5PLL has the
+# same, Trellis' ecppll a detector from 3.125 MHz on. M is the divider of CLKOP, by which the loop
+# closes; the output is CLKOS, with a divider of its own: finer steps so.
 ECP5_PLL = PLLLimits(
     "EHXPLLL", source=(10 * MHZ, 400 * MHZ), detector=(10 * MHZ, 400 * MHZ),
     vco=(400 * MHZ, 800 * MHZ), output=(3_125_000, 400 * MHZ),

@@ -102,7 +102,7 @@ class Zynq7Top(_ZynqTop):
     gp, hp = "MAXIGP0", "SAXIHP0"
     control = AXI3(address_bits=32, data_bits=32, id_bits=12)
     memory = AXI3(address_bits=32, data_bits=64, id_bits=6)
-    clock, buffer, most_mhz = "FCLKCLK", "BUFG", 250        # 250: DS187 table 10, -1
+    clock, buffer, most_mhz = "FCLKCLK", "BUFG", 250        # 250: what the vendor's dialog takes
     jitter = 0.03           # of a period: the constraints of the vendor's processing_system7
     clocks = ("MAXIGP0ACLK", "SAXIHP0ACLK")
 
@@ -126,7 +126,7 @@ class ZynqMPTop(_ZynqTop):
     # The port's full width, which it has after reset. 40 bits reach all memory (UG1085, 10-1).
     control = AXI4(address_bits=40, data_bits=128, id_bits=16)
     memory = AXI4(address_bits=40, data_bits=128, id_bits=6)
-    clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 400       # 400: DS925, table of PL clocks
+    clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 400       # 400: likewise
     jitter = 0              # those of its zynq_ultra_ps_e state none
     clocks = ("MAXIGP0ACLK", "SAXIGP2RCLK", "SAXIGP2WCLK")
 

@@ -1,7 +1,8 @@
 """Zynq: what the PS must be set to before an accelerator runs: its clock, the widths of its ports.
 
 Registers are those of UG585 (Zynq-7000: SLCR, AFI) and UG1087 (Zynq UltraScale+: CRL_APB, FPD_SLCR,
-AFIFM); what Linux and PYNQ do with them was looked at, too.
+AFIFM). The same stand in Linux (clk/zynq/clkc.c, zynq-afi.c), in the vendor's psu_init.c and in its
+PMU firmware (afi.h).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ SLCR_UNLOCK, SLCR_KEY = 0xF8000008, 0xDF0D
 FPGA0_THR_CNT = 0xF8000178               # 1 stops the clock: Linux's gate
 AFI0_READ, AFI0_WRITE = 0xF8008000, 0xF8008014   # AFI_RDCHAN_CTRL, AFI_WRCHAN_CTRL of S_AXI_HP0
 AFI_32_BIT = 1 << 0
-# Zynq UltraScale+.
+# Zynq UltraScale+. S_AXI_HP0_FPD is behind AFIFM2 (UG1085, table 35-2).
 AFI_FS = 0xFD615000                      # DW_SS0_SEL, bits 9:8: 0 is 32 bits, 1 is 64, 2 is 128
 AFI_FS_HPM0 = 0x300
 AFIFM2_READ, AFIFM2_WRITE = 0xFD380000, 0xFD380014   # FABRIC_WIDTH, bits 1:0: 0 is 128 bits
