@@ -32,7 +32,7 @@ class _ZynqTop(Elaboratable):
 
     def __init__(self, shell, *, clock_mhz):
         if not 0 < clock_mhz <= self.most_mhz:
-            raise ValueError(f"the PS gives clocks of up to {self.most_mhz} MHz, "
+            raise ValueError(f"the PS and its ports run at up to {self.most_mhz} MHz, "
                              f"not {clock_mhz:g} MHz")
         self.shell, self.clock_mhz = shell, clock_mhz
         self.ps = Primitive(self.primitive, ones=self.ones)
@@ -126,7 +126,7 @@ class ZynqMPTop(_ZynqTop):
     # The port's full width, which it has after reset. 40 bits reach all memory (UG1085, 10-1).
     control = AXI4(address_bits=40, data_bits=128, id_bits=16)
     memory = AXI4(address_bits=40, data_bits=128, id_bits=6)
-    clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 400       # 400: likewise
+    clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 333       # 333: FAXICLK, DS925, any grade
     jitter = 0              # those of its zynq_ultra_ps_e state none
     clocks = ("MAXIGP0ACLK", "SAXIGP2RCLK", "SAXIGP2WCLK")
 

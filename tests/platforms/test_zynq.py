@@ -205,9 +205,11 @@ def test_shells_that_do_not_fit_are_refused_with_the_numbers():
         with pytest.raises(ValueError) as error:
             ZynqMPTop(Hole(control, memory), clock_mhz=100)
         assert str(error.value) == message
-    with pytest.raises(QuinnoaError) as refusal:
-        top_for(BOARDS["zc706"], Hole(Zynq7Top.control, Zynq7Top.memory), clock_mhz=300)
-    assert str(refusal.value) == "zc706: the PS gives clocks of up to 250 MHz, not 300 MHz"
+    for name, cls, most, asked in [("zc706", Zynq7Top, 250, 300), ("zcu104", ZynqMPTop, 333, 334)]:
+        with pytest.raises(QuinnoaError) as refusal:
+            top_for(BOARDS[name], Hole(cls.control, cls.memory), clock_mhz=asked)
+        assert str(refusal.value) == (f"{name}: the PS and its ports run at up to {most} MHz, "
+                                      f"not {asked} MHz")
     with pytest.raises(QuinnoaError) as refusal:
         bus_of(BOARDS["ulx3s-85f"])
     assert str(refusal.value) == "ulx3s-85f has no PS: its shell is uart"
