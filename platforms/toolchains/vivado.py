@@ -21,8 +21,9 @@ INSTALL = ("install Vivado 2020.1 or newer (the free edition has the parts of al
            "zc706, zcu102 and rfsoc4x2) and put it on the PATH, or name its folder in "
            "XILINX_VIVADO")
 
-# Where the installer puts it by default.
+# Where the installer puts it by default; 2025.1 turned the two folders around.
 USUAL = ("/tools", "/opt")
+INSTALLED = ("Xilinx/Vivado/20*/bin/vivado", "Xilinx/20*/Vivado/bin/vivado")
 
 # What becomes of the names that stand in a script or a path.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -38,9 +39,10 @@ def _path() -> str | None:
         return str(Path(os.environ["XILINX_VIVADO"], "bin", "vivado"))
     if "AMARANTH_ENV_VIVADO" in os.environ:
         return str(Path(os.environ["AMARANTH_ENV_VIVADO"]).parent / "bin" / "vivado")
-    installed = sorted(str(path) for root in USUAL for path in
-                       Path(root).glob("Xilinx/Vivado/20*/bin/vivado"))
-    return shutil.which("vivado") or (installed[-1] if installed else None)
+    installed = [str(path) for root in USUAL for pattern in INSTALLED
+                 for path in Path(root).glob(pattern)]
+    newest = max(installed, key=lambda path: re.findall(r"/(20[\d.]+)/", path), default=None)
+    return shutil.which("vivado") or newest
 
 
 def find() -> Tool:

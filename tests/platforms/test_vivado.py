@@ -346,10 +346,13 @@ def test_the_newest_vivado_of_the_usual_folders_is_taken(fake, tmp_path, monkeyp
     monkeypatch.delenv("VIVADO")
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(vivado, "USUAL", (str(tmp_path),))
-    for year in ("2019.2", "2022.1"):
-        installed = tmp_path / "Xilinx" / "Vivado" / year / "bin" / "vivado"
+    for folder in ("Vivado/2019.2", "Vivado/2022.1", "2025.1/Vivado", "Vivado/2024.2"):
+        installed = tmp_path / "Xilinx" / folder / "bin" / "vivado"
         installed.parent.mkdir(parents=True)
         shutil.copy(path, installed)
+    newest = tmp_path / "Xilinx" / "2025.1" / "Vivado"
+    assert vivado.find().path == newest / "bin" / "vivado"
+    shutil.rmtree(newest)
     assert vivado.find().path == installed
 
 
