@@ -1,7 +1,8 @@
 """The fenced blocks of the pages: found, run as they stand, or, where marked, looked through.
 
-A block behind a comment `<!-- not run: WHY -->` is not run. All others of a page run in order, in
-one folder: lines of `sh` each as a command, `python` in one set of names, `toml` is a `fold.toml`.
+A block behind a comment `<!-- not run: WHY -->` is not run; one behind `<!-- file: PATH -->`, and a
+`diff`, is for a copy of the checkout. All others of a page run in order, in one folder: lines of
+`sh` each as a command, `python` in one set of names, `toml` is a `fold.toml`.
 """
 
 import ast
@@ -16,27 +17,33 @@ import typer
 
 from quinnoa import cli
 
-__all__ = ["ROOT", "Snippet", "look_through", "pages", "run", "snippets"]
+__all__ = ["ROOT", "Snippet", "lay", "look_through", "pages", "run", "snippets"]
 
 ROOT = Path(__file__).resolve().parents[1]
-FENCE = re.compile(r"^(?:<!-- not run: (?P<why>[^\n]+) -->\n)?"
+FENCE = re.compile(r"^(?:<!-- (?:not run: (?P<why>[^\n]+)|file: (?P<file>[^\n]+)) -->\n)?"
                    r"```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """A block of a page; ``why`` it is not run, or None."""
+    """A block of a page; ``why`` it is not run, or None; the ``file`` that it is, or None."""
 
     place: str
     language: str
     text: str
-    why: str | None
+    why: str | None = None
+    file: str | None = None
 
     @property
     def commands(self):
         """The lines of a shell block, each as a list of words."""
         lines = self.text.replace("\\\n", " ").splitlines()
         return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+    @property
+    def paths(self):
+        """The files that it makes or changes."""
+        return [self.file] if self.file else re.findall(r"^--- (.+)$", self.text, re.MULTILINE)
 
 
 def pages():
@@ -49,8 +56,26 @@ def snippets(page):
     """Return the blocks of a page that tests know what to do with."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return [Snippet(f"{page}:{text.count(chr(10), 0, match.start('text'))}", match["language"],
-                    match["text"], match["why"])
-            for match in FENCE.finditer(text) if match["language"] in ("sh", "python", "toml")]
+                    match["text"], match["why"], match["file"])
+            for match in FENCE.finditer(text)
+            if match["language"] in ("sh", "python", "toml", "diff")]
+
+
+def lay(snippet, root):
+    """Write the file that a block is, or make the changes of a diff, below ``root``."""
+    if snippet.file:
+        (root / snippet.file).write_text(snippet.text)
+        return
+    for part in re.split(r"^--- ", snippet.text, flags=re.MULTILINE)[1:]:
+        path, *hunks = re.split(r"\n(?:@@.*\n)?", part, maxsplit=1)
+        text = (root / path).read_text()
+        for hunk in re.split(r"^@@.*\n", hunks[0], flags=re.MULTILINE):
+            old, new = ("".join(line[1:] for line in hunk.splitlines(keepends=True)
+                                if line[0] in kept) for kept in (" -", " +"))
+            assert text.count(old) == 1, (
+                f"{snippet.place}: {path} has {text.count(old)} times\n{old}")
+            text = text.replace(old, new)
+        (root / path).write_text(text)
 
 
 def run(snippet, names):
@@ -74,6 +99,8 @@ def look_through(snippet):
     """Check what can be checked of a block that is not run; return what was."""
     if snippet.language == "toml":
         return [tomllib.loads(snippet.text)]
+    if snippet.language == "diff" or snippet.file:
+        return [snippet.text]             # `lay` checks
     if snippet.language == "sh":
         return [_look_through_command(words, snippet.place) for words in snippet.commands]
     return _look_through_code(snippet)

@@ -31,7 +31,7 @@ def run_page(page):
     """Run the blocks of a page in order; return the names of its code."""
     names = {}
     for snippet in snippets(page):
-        if snippet.why is None:
+        if snippet.why is None and snippet.file is None and snippet.language != "diff":
             run(snippet, names)
     return names
 
@@ -106,18 +106,18 @@ def test_the_training_of_the_guide_gives_a_model_that_can_be_built(clone):
 ])
 def test_what_is_wrong_in_a_command_is_found(line, fault):
     with pytest.raises(Exception, match=re.escape(fault)):
-        look_through(Snippet("page.md:1", "sh", line, "needs a board"))
+        look_through(Snippet("page.md:1", "sh", line))
 
 
 @pytest.mark.parametrize("code", ["import quinnoa.nothing", "from quinnoa import nothing", "x = ("])
 def test_what_is_wrong_in_code_is_found(code):
     with pytest.raises((ImportError, AttributeError, SyntaxError)):
-        look_through(Snippet("page.md:1", "python", code, "needs a board"))
+        look_through(Snippet("page.md:1", "python", code))
 
 
 def test_a_command_that_fails_is_a_fault(clone):
     with pytest.raises(AssertionError, match=r"page.md:1: quinnoa check none.onnx ends with 1$"):
-        run(Snippet("page.md:1", "sh", "quinnoa check none.onnx", None), {})
+        run(Snippet("page.md:1", "sh", "quinnoa check none.onnx"), {})
 
 
 def test_the_fold_file_of_the_guide_is_one(tmp_path, capsys):
