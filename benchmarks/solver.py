@@ -1,9 +1,9 @@
 """The solver against FINN's published folds, on a Zynq-7020 at 100 MHz, and its own speed.
 
 Usage: ``python -m benchmarks.solver [--synthesis] [--resnet]``. Of every network four designs, all
-through this generator: in FINN's folds; the solver's for the same cycles, of the least share of the
-device, and of no more LUTs nor block RAMs than FINN's folds take; and the one that fills the device,
-its FIFOs counted. ``--synthesis`` has Yosys count those of TFC and NID; ``--resnet`` solves a
+through this generator: in FINN's folds; the solver's for the same cycles, of the least share of
+the device, and of no more LUTs nor block RAMs than FINN's folds take; and the one that fills the
+device, its FIFOs counted. ``--synthesis`` has Yosys count those of TFC and NID; ``--resnet`` solves a
 ResNet-50.
 """
 
@@ -16,7 +16,14 @@ from benchmarks.topologies import TABLE, network
 from quinnoa.graph.build import build
 from quinnoa.graph.fold import fold_from_file
 from quinnoa.graph.lanes import cycles
-from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, measured, solve_cycles, solve_fit
+from quinnoa.graph.solver import (
+    DEFAULT_BUDGET,
+    Budget,
+    Solution,
+    plan_of,
+    solve_cycles,
+    solve_fit,
+)
 from quinnoa.graph.solver_costs import network_resources
 from quinnoa.rtl.families import XC7
 from tests.cnn_models import cnv, resnet50
@@ -24,8 +31,9 @@ from tests.cnn_models import cnv, resnet50
 CLOCK = 100e6
 FOLDS = Path(__file__).with_name("folds")
 # Frames a second that FINN was measured at, at 100 MHz; NID: from its simulated 72 cycles a frame.
-FINN = {"TFC": 958_000, "LFC": 168_000, "CNV W1A1": 3_040, "NID": CLOCK / 72}
-SYNTHESISED = ("TFC", "NID")
+FINN = {"TFC": 958_000, "LFC": 168_000, "CNV W1A1": 3_040, "NID 64": CLOCK / 72,
+        "NID 80": CLOCK / 72}
+SYNTHESISED = ("TFC", "NID 64", "NID 80")
 
 
 def networks():
@@ -34,8 +42,8 @@ def networks():
                 (TABLE[0], TABLE[1]))
     net = quinnoa.load(cnv(1, 1))
     yield "CNV W1A1", fold_from_file(net, FOLDS / "cnv_w1a1.toml")
-    name, widths, folds, bits, _, _ = TABLE[3]
-    yield name, network(widths, folds, bits)
+    for _, widths, folds, bits, bound, _ in TABLE[3:5]:
+        yield f"NID {bound}", network(widths, folds, bits)
 
 
 def timed(solve, *args, **options):
@@ -45,12 +53,17 @@ def timed(solve, *args, **options):
     return result, time.process_time() - started
 
 
+def total_of(folded):
+    """Return what a folded network takes, the FIFOs included."""
+    found = Solution(folded, 0, None, None, DEFAULT_BUDGET, False, True, 0, (), None, None)
+    return found.planned(plan_of(folded, "xc7"), "xc7").total
+
+
 def row(name, what, folded, seconds=None, synthesise=False):
     """Print a design: its cycles, its cost without FIFOs and with."""
     bound = max(map(cycles, folded.layers))
     bare = network_resources(folded, "xc7")
-    need, buffers = measured(folded, "xc7")
-    total = need + buffers
+    total = total_of(folded)
     line = (f"{name:9} {what:22} {bound:7,} {CLOCK / bound:12,.0f} {bare.lut:7,} {bare.bram36:6g} "
             f"{DEFAULT_BUDGET.cost(bare):6.1%} {total.lut:7,} {total.bram36:6g} "
             f"{DEFAULT_BUDGET.cost(total):6.1%} "

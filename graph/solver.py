@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,10 +22,13 @@ from .layers import Layer, MatMul
 from .network import Network
 from .pixels import MOST, pixels_for, with_pixels
 from .resources import Resources, buffer_resources, layer_resources
-from .solver_costs import Pins, as_costs, network_resources
+from .solver_costs import Pins, as_costs, network_resources, one_axis
 from .solver_model import Model
 
-__all__ = ["Budget", "DEFAULT_BUDGET", "Solution", "Step", "least_cycles", "measured",
+if TYPE_CHECKING:
+    from .units import Plan
+
+__all__ = ["Budget", "DEFAULT_BUDGET", "Solution", "Step", "least_cycles", "plan_of",
            "solve_cycles", "solve_fit"]
 
 # How often the search goes on with less because FIFOs did not fit.
@@ -66,10 +69,11 @@ DEFAULT_BUDGET = Budget(lut=53_200, bram36=140)
 
 @dataclass(frozen=True)
 class Step:
-    """Another number of cycles, and what the cheapest folds for it take, FIFOs left out."""
+    """Another number of cycles, and what the cheapest folds for it take more, FIFOs left out."""
 
     cycles: int
-    need: Resources
+    lut: int
+    bram36: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +120,21 @@ class Solution:
         """What it takes, with the FIFOs if they were measured."""
         return self.need + (self.buffers or Resources())
 
+    def planned(self, plan: "Plan", family: str) -> "Solution":
+        """Return the same with what its plan takes, the FIFOs included."""
+        buffers = Resources()
+        for unit in plan.units:
+            if unit.layer is None and hasattr(unit.component, "depth"):
+                width = unit.component.o.payload.shape().size
+                buffers += buffer_resources(unit.component.depth, width, family)
+        return replace(self, buffers=buffers,
+                       need=network_resources(self.network, family, layer_resources))
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``report.json`` says of it."""
         def step(each: Step | None) -> dict[str, float] | None:
-            return each and {"cycles": each.cycles, "lut": each.need.lut,
-                             "bram36": each.need.bram36}
+            return None if each is None else {"cycles": each.cycles, "lut_more": each.lut,
+                             "bram36_more": each.bram36}
 
         return {"cycles": self.cycles, "lut": self.total.lut, "bram36": self.total.bram36,
                 "fifos_measured": self.buffers is not None, "slowest": list(self.slowest),
@@ -144,8 +158,8 @@ class Solution:
                      f"({self.total.bram36 / bram if bram else 0:.0%}){without}.")
         if self.fills:
             lines.append(self._what_stops())
-        lines += [f"A step {word}: {step.cycles:,} cycles for {step.need.lut - self.need.lut:+,} "
-                  f"LUT and {step.need.bram36 - self.need.bram36:+g} block RAMs."
+        lines += [f"A step {word}: {step.cycles:,} cycles for {step.lut:+,} LUT and "
+                  f"{step.bram36:+g} block RAMs."
                   for word, step in (("faster", self.faster), ("slower", self.slower)) if step]
         if not self.exact:
             lines.append("The search was cut short: there may be cheaper folds.")
@@ -157,8 +171,9 @@ class Solution:
         if self.faster is None:
             return "Nothing is faster in these layers."
         over = [name for name, need, most in (
-            ("LUTs", self.faster.need.lut, self.budget.limits[0]),
-            ("block RAMs", 2 * self.faster.need.bram36, self.budget.limits[1])) if need > most]
+            ("LUTs", self.total.lut + self.faster.lut, self.budget.limits[0]),
+            ("block RAMs", 2 * (self.total.bram36 + self.faster.bram36), self.budget.limits[1]))
+            if need > most]
         return f"Nothing faster fits: too few {' and '.join(over) or 'LUTs and block RAMs'}."
 
 
@@ -190,7 +205,7 @@ def _cycles_of(layer: Layer, pins: Any) -> Iterator[int]:
         return
     axis, = of
     for size in [pins[axis.key]] if axis.key in pins else axis.choices:
-        yield cycles(layer, replace(layer.fold, **{axis.key: size}))
+        yield cycles(layer, one_axis(axis.key, size))
 
 
 def solve_cycles(network: Network, target: int, *, family: str = "xc7",
@@ -224,8 +239,7 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
         solution = search.solution(*found, steps=False, fills=True, least=least)
         if not measure:
             break
-        need, buffers = measured(solution.network, family)
-        solution = replace(solution, need=need, buffers=buffers)
+        solution = solution.planned(plan_of(solution.network, family), family)
         if budget.holds(solution.total):
             break
         # As much as there is too much of is kept free.
@@ -238,15 +252,10 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
     return search.with_steps(solution) if steps else solution
 
 
-def measured(network: Network, family: str) -> tuple[Resources, Resources]:
-    """Return what a folded network takes without its FIFOs, and what these take."""
+def plan_of(network: Network, family: str) -> "Plan":
+    """Return the plan of a folded network, its FIFOs sized."""
     from .units import plan
-    buffers = Resources()
-    for unit in plan(network, FAMILIES[family]).units:
-        if unit.layer is None and hasattr(unit.component, "depth"):
-            width = unit.component.o.payload.shape().size
-            buffers += buffer_resources(unit.component.depth, width, family)
-    return network_resources(network, family, layer_resources), buffers
+    return plan(network, FAMILIES[family])
 
 
 class _Search:
@@ -270,10 +279,13 @@ class _Search:
 
     def cheapest(self, target: int,
                  limits: np.ndarray | None = None) -> tuple[Network, bool] | None:
-        """Return the network in the cheapest folds within limits, and whether that is exact."""
+        """Return the network in the cheapest folds within limits, and whether all was exact so far."""
         model = self._model(target)
         choice = model.problem.cheapest(1 / self._budget.limits, limits)
-        return None if choice is None else (model.folded(choice), model.problem.exact)
+        if choice is None and limits is not None and not model.problem.exact:
+            choice = model.problem.within(limits)
+        exact = all(model.problem.exact for model in self._models.values())
+        return None if choice is None else (model.folded(choice), exact)
 
     def fits(self, target: int, limits: np.ndarray) -> bool:
         """Tell whether any folds keep within cycles and limits."""
@@ -334,17 +346,20 @@ class _Search:
         """Return the solution with the next cycles above and below."""
         targets = achievable(self._network, self._pins)
         k = bisect_left(targets, solution.cycles)
-        faster = self._step(targets[k - 1]) if k else None
+        need = network_resources(solution.network, self._family)
+        faster = self._step(targets[k - 1], need) if k else None
         slower, k, by = None, bisect_right(targets, solution.cycles), 1
         # Cycles that save nothing are no step.
         while k < len(targets) and (slower is None or slower.cycles <= solution.cycles):
-            slower = self._step(targets[k])
+            slower = self._step(targets[k], need)
             k, by = k + by, 2 * by
         if slower is not None and slower.cycles <= solution.cycles:
             slower = None
         return replace(solution, faster=faster, slower=slower)
 
-    def _step(self, target: int) -> Step:
+    def _step(self, target: int, need: Resources) -> Step:
         found = self.cheapest(target, self._budget.limits) or self.cheapest(target)
         assert found is not None
-        return Step(max(map(cycles, found[0].layers)), network_resources(found[0], self._family))
+        other = network_resources(found[0], self._family)
+        return Step(max(map(cycles, found[0].layers)), other.lut - need.lut,
+                    other.bram36 - need.bram36)

@@ -2,7 +2,7 @@
 """Costs: what the solver reckons with: folds of a layer, and what stands between layers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import ceil, lcm, prod
@@ -20,8 +20,8 @@ from .lanes import Axis, axes, cycles, i_lanes, o_lanes
 from .layers import Depthwise, Fold, Layer, MatMul, Stream
 from .resources import Resources, calibrated, estimate
 
-__all__ = ["Between", "Pins", "between", "choices", "fork", "least_between", "network_resources",
-           "take"]
+__all__ = ["Between", "Pins", "as_costs", "between", "choices", "fork", "least_between",
+           "network_resources", "one_axis", "take"]
 
 # By layer what its fold must have.
 Pins = Mapping[str, Mapping[str, Any]]
@@ -50,7 +50,7 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) ->
     of = axes(layer)
     fixed = {axis.key: pins[axis.key] for axis in of if axis.key in pins}
     if isinstance(layer, MatMul):
-        sizes = _matrix(layer, target, fixed)
+        sizes: list[tuple[int, ...]] = _matrix(layer, target, fixed)
     else:
         axis, = of
         sizes = [(fixed[axis.key],)] if fixed else [(size,) for size in _lanes(layer, axis, target)]
@@ -67,10 +67,14 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) ->
     return found
 
 
+def one_axis(key: str, size: int) -> Fold:
+    """Return the fold of a layer that folds by one number."""
+    return Fold(simd=size) if key == "simd" else Fold(pe=size)
+
+
 def _lanes(layer: Layer, axis: Axis, target: int) -> list[int]:
     """Return the numbers that a layer, which is no matrix, can fold by."""
-    sizes = [size for size in axis.choices
-             if cycles(layer, replace(layer.fold, **{axis.key: size})) <= target]
+    sizes = [size for size in axis.choices if cycles(layer, one_axis(axis.key, size)) <= target]
     return [size for size in sizes if size <= max(_SMALL, _SPARE * sizes[0])]
 
 
@@ -79,7 +83,7 @@ def _uneven(axis: Axis, value: int) -> bool:
     return axis.pads and value not in axis.more and axis.size % value != 0
 
 
-def _matrix(layer: MatMul, target: int, fixed: Mapping[str, int]) -> list[tuple[int, int]]:
+def _matrix(layer: MatMul, target: int, fixed: Mapping[str, int]) -> list[tuple[int, ...]]:
     """Return PE and SIMD of a matrix."""
     (mh, mw), most = layer.weights.shape, target // layer.i.vectors
     if most < 1:

@@ -127,7 +127,8 @@ class Model:
                             *(("own", lanes) for lanes in own)])
         # In front of the fork, and the fork.
         given = source or first
-        enters, costs = [], []
+        enters: list[tuple[Any, Any]] = []
+        costs: list[tuple[Any, ...]] = []
         for kind, lanes in self._values[f]:
             through = fork(first if kind == "common" else given, lanes, len(takers), self._family)
             for x in (own if b is not None else [lanes]):

@@ -23,7 +23,7 @@ FORBIDDEN = 1e15
 # Relative error of sums of floats that are compared.
 _EPSILON = 1e-9
 # Starts that are followed at a time before the search for the exact optimum is given up.
-MOST_STARTS = 200_000
+MOST_STARTS = 50_000
 
 
 class Factor:
@@ -310,7 +310,8 @@ class _Sweep:
 
     def best(self) -> Choice | None:
         """Return the choice of the least weighed cost; None if nothing goes together."""
-        problem, values = self.problem, {}
+        problem = self.problem
+        values: dict[int, int] = {}
         for x in reversed(problem._order):
             sums = self._sums[x][tuple(values[y] for y in problem._scope[x])]
             values[x] = int(sums.argmin())

@@ -202,7 +202,8 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     files = {"weights.npz": _contents(network, plan, FAMILIES[family])} if writable else {}
     network = widened(network) if writable else network
     report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
-    report["solution"] = None if solution is None else solution.as_dict()
+    report["solution"] = (None if solution is None else
+                          solution.planned(plan, family).as_dict())
     if notes:
         report["notes"] = notes
     if finn:

@@ -2,6 +2,7 @@
 """Tests of graph/solver.py: against exhaustive search, and against what is laid."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ from amaranth import signed, unsigned
 
 from benchmarks.topologies import network
 from quinnoa.errors import FoldError
+from quinnoa.graph.components import component
+from quinnoa.graph.fold import fold_from_file, folds_as_toml, pins_from_file
 from quinnoa.graph.lanes import axes, cycles
 from quinnoa.graph.layers import Add, Depthwise, Fold, MatMul, Reduce, Stream, Window
 from quinnoa.graph.network import Network
-from quinnoa.graph.resources import Resources
-from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, solve_cycles, solve_fit
-from quinnoa.graph.solver_costs import network_resources
+from quinnoa.graph.resources import Resources, layer_resources, unit_resources
+from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
+from quinnoa.graph.solver_costs import between, least_between, network_resources
+from quinnoa.rtl.families import XC7
+from quinnoa.rtl.shapes import BIPOLAR
 
 
 def mlp():
@@ -116,3 +121,135 @@ def test_no_folds_at_all_that_fit_are_faster(name, slack):
         fit = fit[fit[:, 0] == solution.cycles]
         assert budget.cost(solution.need) == pytest.approx(
             min(budget.cost(Resources(lut=round(row[1]), bram36=row[2])) for row in fit))
+
+
+def pinned(tmp_path, net, text):
+    file = tmp_path / "pin.toml"
+    file.write_text(text)
+    return pins_from_file(net, file)
+
+
+def folded(net, *folds):
+    """Return a network in folds, its streams of the shapes that its units give."""
+    shapes, layers = {"": net.i.shape}, []
+    for layer, givers, fold in zip(net.layers, net.feeds, folds, strict=True):
+        first, *more = (replace(stream, shape=shapes[giver]) for giver, stream in
+                        zip(givers, (layer.i, *layer.more), strict=True))
+        layer = replace(layer, i=first, more=tuple(more), fold=fold)
+        shapes[layer.name] = component(layer, XC7).o.payload.shape().elem_shape
+        layers.append(replace(layer, o=replace(layer.o, shape=shapes[layer.name])))
+    return net.with_layers(layers)
+
+
+@pytest.mark.parametrize("name, folds", [
+    ("mlp", [Fold(3, 4, pad=True), Fold(2, 3, pad=True)]),
+    # The input is read three times at as many lanes, or at others.
+    ("branches", [Fold(2, 2), Fold(2), Fold(4), Fold(1, 3, pad=True)]),
+    ("branches", [Fold(4, 1), Fold(2), Fold(1), Fold(1, 8)]),
+    ("images", [Fold(simd=2), Fold(1), Fold(4), Fold(1, 2)]),
+    ("images", [Fold(simd=18), Fold(2), Fold(2), Fold(3, 3, pad=True)])])
+def test_reckons_with_every_unit_that_is_laid(name, folds):
+    net, laid = folded(NETWORKS[name], *folds), Resources()
+    for unit in plan_of(net, "xc7").units:
+        if unit.layer is not None:
+            laid += layer_resources(unit.layer, unit.layer.fold, "xc7")
+        elif not hasattr(unit.component, "depth"):
+            laid += unit_resources(unit.component, "xc7")
+    assert network_resources(net, "xc7", layer_resources) == laid
+
+
+def test_width_converters_take_no_less_than_the_search_supposes():
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        channels, bits = int(rng.integers(2, 200)), int(rng.integers(1, 9))
+        given, taken = (int(n) for n in rng.integers(1, channels + 1, 2))
+        stream = Stream((channels,), BIPOLAR if bits == 1 else unsigned(bits))
+        for family in ("xc7", "xcup", "ecp5"):
+            least = least_between(stream, given, stream, taken)
+            assert between(stream, given, stream, taken, family).need.lut >= least
+
+
+def test_what_is_pinned_stays_and_the_rest_is_the_best(tmp_path):
+    net = NETWORKS["mlp"]
+    pins = pinned(tmp_path, net, "[mvtu0]\npe = 4\nmemory = 'block'\n[mvtu1]\nsimd = 3\n")
+    found = solve_cycles(net, 8, pins=pins, steps=False)
+    first, second = (layer.fold for layer in found.network.layers)
+    assert (first.pe, first.memory, second.simd, second.pad) == (4, "block", 3, True)
+    every = [net.with_layers([net.layers[0].folded(Fold(4, simd, "block", 6 % simd != 0)),
+                              net.layers[1].folded(Fold(pe, 3, memory, True))])
+             for simd in range(1, 7) for pe in range(1, 4) for memory in ("lutrom", "block")]
+    best = min(DEFAULT_BUDGET.cost(network_resources(each, "xc7")) for each in every
+               if max(map(cycles, each.layers)) <= 8)
+    assert DEFAULT_BUDGET.cost(found.need) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("text, target, message", [
+    ("[mvtu0]\npe = 1\nsimd = 2", 8,
+     "mvtu0 needs at least 12 cycles a frame, with pe = 1, simd = 2: 8 cannot be reached"),
+    ("[mvtu0]\npe = 5", 8, "mvtu0: PE is 5, but MH is only 4"),
+    ("[mvtu0]\nsimd = 4\npad = false", 8,
+     "mvtu0: SIMD must divide MW: MW is 6, SIMD is 4; take 3 or 6, or pad = true (pads to 8)"),
+    ("[mvtu2]\npe = 1", 8, "there is no layer mvtu2; the layers are mvtu0, mvtu1"),
+])
+def test_refuses_pins_that_cannot_be(tmp_path, text, target, message):
+    net = NETWORKS["mlp"]
+    with pytest.raises(FoldError) as error:
+        solve_cycles(net, target, pins=pinned(tmp_path, net, text))
+    assert str(error.value).removeprefix(f"{tmp_path / 'pin.toml'}: ") == message
+
+
+def test_solutions_are_read_again_from_their_file(tmp_path):
+    found = solve_cycles(NETWORKS["mlp"], 5, steps=False).network
+    file = tmp_path / "fold.toml"
+    file.write_text(folds_as_toml(found))
+    again = fold_from_file(NETWORKS["mlp"], file)
+    assert [layer.fold for layer in again.layers] == [layer.fold for layer in found.layers]
+
+
+def test_fifos_fit_the_budget_too():
+    # What passes a convolution by waits for its windows.
+    image, windows = Stream((8, 8, 4), unsigned(4)), Stream((8, 8, 36), unsigned(4))
+    net = folded(Network("skip", "skip", b"", None, (
+        Window("swu0", image, windows, kernel=(3, 3), pads=(1, 1, 1, 1), feeds=("",)),
+        MatMul("mvtu0", windows, image, weights=np.random.default_rng(5).integers(
+            -1, 2, (4, 36)), w_shape=signed(2), feeds=("swu0",)),
+        Add("add0", image, image, multipliers=(1, 1), more=(image,), feeds=("mvtu0", ""))),
+        None), Fold(), Fold(), Fold())
+    bare = solve_cycles(net, 300, steps=False).need.lut
+    budget = Budget(lut=bare, bram36=0, lut_share=1.0)
+    free = solve_fit(net, budget, measure=False, steps=False)
+    solution = solve_fit(net, budget, steps=False)
+    assert solution.buffers.lut > 0
+    assert budget.holds(solution.total)
+    assert solution.least == free.cycles < solution.cycles
+    assert f"Without FIFOs {free.cycles} cycles would fit; nothing below that does." \
+        in solution.explain()
+
+
+def test_a_solution_says_what_limits_it_and_what_a_step_costs():
+    net = network((32, 16, 16, 8), [(1, 1)] * 3, (2, 2, 2))
+    budget = Budget(lut=1200, bram36=0)
+    solution = solve_fit(net, budget, measure=False)
+    faster = solve_cycles(net, solution.cycles - 1, budget=budget, steps=False)
+    assert solution.faster.cycles == faster.cycles
+    assert solution.faster.lut == faster.need.lut - solution.need.lut
+    assert faster.need.lut > 840 >= solution.need.lut
+    slowest = [layer.name for layer in solution.network.layers
+               if cycles(layer) == solution.cycles]
+    slower = solution.slower
+    assert solution.explain() == "\n".join([
+        f"{', '.join(slowest)} set{'s' * (len(slowest) == 1)} the rate: {solution.cycles} cycles a "
+        "frame.",
+        f"About {solution.need.lut} LUT of 840 ({solution.need.lut / 840:.0%}) and 0 block RAMs of "
+        "0 (0%), FIFOs not counted.",
+        "Nothing faster fits: too few LUTs.",
+        f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT and +0 block RAMs.",
+        f"A step slower: {slower.cycles} cycles for {slower.lut:+} LUT and +0 block RAMs."])
+    assert slower.cycles > solution.cycles and slower.lut < 0
+
+
+def test_a_network_beyond_the_device_is_the_cheapest_all_the_same():
+    solution = solve_cycles(NETWORKS["mlp"], 1, budget=Budget(lut=10, bram36=1))
+    assert not solution.as_dict()["fits"]
+    assert solution.faster is None
+    assert solution.network.layers[0].fold == Fold(4, 6)
