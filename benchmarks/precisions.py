@@ -1,11 +1,12 @@
 """Tables II and III of the 2021 Brevitas/FINN benchmark: precisions against PE and SIMD.
 
-    python benchmarks/precisions.py [--bits 2 3 4 …] [--folds 2/2 8/8 …] [-o DIR]
+    python benchmarks/precisions.py [--bits 2 3 4 …] [--folds 2/2 8/8 …] [-o PAGE.html]
 
 The MLP 1024-64-64-64-10 with weights and activations of 2 to 8 bits, the same PE and SIMD in every
 layer (PE of the last as far as its 10 rows let it). Table II: cycles a frame, from the Verilated
 RTL, whose outputs are compared with the integer model. Table III: LUT sites, flip-flops and block
-RAMs of Yosys' synthesis for the Zynq-7020. What was synthesised once is kept.
+RAMs of Yosys' synthesis for the Zynq-7020. What was synthesised once is kept. With -o the same as
+pictures, on a page.
 
 Networks of 2, 3 and 4 bits are the trained ones of examples/mnist; the others have random weights
 and thresholds. Published: "Benchmarking Quantized Neural Networks on FPGAs with FINN" (2021), A3W3
@@ -21,6 +22,7 @@ import quinnoa
 from quinnoa.graph.layers import Fold
 from quinnoa.graph.units import plan
 from quinnoa.platforms.parts import part_named
+from quinnoa.plots import Axis, Chart, Limit, Mark, Series, page
 from quinnoa.rtl.families import FAMILIES
 from quinnoa.trial import simulated, synthesised, verilog_of
 
@@ -97,6 +99,36 @@ def table_3(points, every, folds):
     return "\n".join(lines)
 
 
+def charts(points, every, folds):
+    """Return area against bits, and throughput against PE/SIMD."""
+    bits_axis = Axis("bits of weights and activations",
+                     ticks=tuple((bits, str(bits)) for bits in every))
+    made = []
+    for key, word, limit in (("lut", "LUT", DEVICE.lut), ("ff", "FF", DEVICE.ff),
+                             ("bram36", "BRAM36", DEVICE.bram36)):
+        series = [Series(f"PE/SIMD {pe}/{simd}", [
+            Mark(bits, points[bits, (pe, simd)][key], f"A{bits}W{bits} at {pe}/{simd}: "
+                 f"{points[bits, (pe, simd)][key]:,} {word}", fits(points[bits, (pe, simd)]))
+            for bits in every]) for pe, simd in folds]
+        made.append(Chart(f"{word} against bits", bits_axis, Axis(word, zero=True), series,
+                          [Limit(limit, f"{DEVICE.name}: {limit:,}")]))
+    places = sorted(folds, key=lambda fold: fold[0] * fold[1])
+    fold_axis = Axis("PE/SIMD of every layer", ticks=tuple(
+        (k, f"{pe}/{simd}") for k, (pe, simd) in enumerate(places)))
+
+    def rates(cycles_of, word):
+        return [Mark(k, CLOCK_MHZ * 1e6 / cycles, f"{word} at {pe}/{simd}: {cycles:,} cycles")
+                for k, (pe, simd) in enumerate(places) if (cycles := cycles_of((pe, simd)))]
+
+    # Cycles are those of the folds, whatever the bits.
+    ours = rates(lambda fold: points[every[0], fold]["cycles_per_frame"], "Quinnoa, RTL")
+    series = [Series("all precisions", ours), Series("FINN, A3W3, published", rates(
+        PUBLISHED.get, "FINN"))]
+    made.append(Chart(f"Throughput against PE/SIMD, {CLOCK_MHZ:g} MHz", fold_axis,
+                      Axis("frames/s", log=True), series))
+    return made
+
+
 def fold_named(text):
     """Return (PE, SIMD) of text such as 8/16."""
     pe, simd = map(int, text.split("/"))
@@ -111,6 +143,7 @@ def main():
                         choices=range(2, 9))
     parser.add_argument("--folds", type=fold_named, nargs="+", default=FOLDS)
     parser.add_argument("--frames", type=int, default=3)
+    parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     points = {}
     for fold in args.folds:
@@ -127,6 +160,10 @@ def main():
     random = [bits for bits in args.bits if bits not in TRAINED]
     if random:
         print(f"Random weights: {', '.join(f'A{bits}W{bits}' for bits in random)}.")
+    if args.output:
+        args.output.write_text(page(
+            "MLP 1024-64-64-64-10, 2 to 8 bits", "Cycles of the Verilated RTL, area of Yosys for "
+            f"the {DEVICE.name}; filled marks fit it.", charts(points, args.bits, args.folds)))
     wrong = [p for p in points.values() if p["mismatches"] or p["cycles_per_frame"] != p["bound"]]
     raise SystemExit(1 if wrong else 0)
 

@@ -2,7 +2,7 @@
 
 ``figure`` returns HTML: title, legend and drawing; ``STYLE`` is the CSS that it needs, for light
 and dark pages. Series differ in colour and in mark, and every mark tells its figures when pointed
-at.
+at. ``page`` returns a page of charts alone.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from html import escape
 from math import ceil, floor, log10
 
-__all__ = ["STYLE", "Axis", "Chart", "Limit", "Mark", "Series", "figure", "short"]
+__all__ = ["STYLE", "Axis", "Chart", "Limit", "Mark", "Series", "figure", "page",
+           "short"]
 
 WIDTH, HEIGHT = 540.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 16.0, 12.0, 44.0     # around the plot
@@ -39,6 +40,24 @@ figcaption { font-size: 14px; font-weight: 600; margin-bottom: 4px; }
 @media (prefers-color-scheme: dark) { :root { --s0: #6db0f2; --s1: #f0975a; --s2: #5fc592;
   --s3: #dc82c6; --s4: #d6b64a; --s5: #6cc7df; --s6: #f07f7f; --s7: #a9b0ba; } }
 """ + "\n".join(f".s{k} {{ color: var(--s{k}); }}" for k in range(COLOURS)) + "\n"
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; --card: #fff; --ink: #1d242b; --soft: #66717c; --line: #e0e4e8;
+  --hot: #d9822b; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --card: #1c2227; --ink: #e3e8ec; --soft: #95a1ac;
+  --line: #2e363d; --hot: #e39a4b; }} }}
+body {{ max-width: 1160px; margin: 0 auto; padding: 24px 20px; background: var(--card);
+  color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }}
+h1 {{ font-size: 24px; margin: 0; }} p {{ color: var(--soft); margin: 0 0 18px; }}
+main {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 460px), 1fr));
+  gap: 26px 32px; }}
+{style}</style></head>
+<body><h1>{title}</h1><p>{text}</p><main>{figures}</main></body></html>
+"""
 
 
 @dataclass(frozen=True)
@@ -110,6 +129,12 @@ def figure(chart: Chart) -> str:
                    for k, series in enumerate(chart.series) if series.name)
     return (f"<figure><figcaption>{escape(chart.title)}</figcaption>"
             f'<div class="keys">{keys}</div>{_svg(chart)}</figure>')
+
+
+def page(title: str, text: str, charts: Sequence[Chart]) -> str:
+    """Return a page of charts that needs nothing beside it."""
+    return PAGE.format(title=escape(title), text=escape(text), style=STYLE,
+                       figures="".join(map(figure, charts)))
 
 
 def _svg(chart: Chart) -> str:
