@@ -49,7 +49,7 @@ def component(layer: Layer, family: Family, *, writable: bool = False) -> Any:
         return sliding_window(
             height=height, width=width, channels=channels, kernel=layer.kernel,
             stride=layer.stride, dilation=layer.dilation, pads=layer.pads,
-            pad_value=layer.pad_value, shape=shape, lanes=fold.simd)
+            pad_value=layer.pad_value, shape=shape, lanes=fold.simd, memory=fold.memory)
     if isinstance(layer, Threshold):
         return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape,
                              writable=writable, family=family)

@@ -28,6 +28,8 @@ __all__ = ["Budget", "DEFAULT_BUDGET", "MEMORIES", "check_fold", "cycles", "fold
            "network_resources", "pins_from_file", "solve_cycles", "solve_fit", "solve_fps"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
+# Of what windows are kept in.
+WINDOW_MEMORIES = ("auto", "lutram", "block", "ultra")
 
 
 def check_fold(layer: Layer, fold: Fold) -> None:
@@ -49,9 +51,10 @@ def check_fold(layer: Layer, fold: Fold) -> None:
                     if axis.pads else "")
             raise FoldError(f"{layer.name}: {word} must divide {what}: {what} is {axis.size}, "
                             f"{word} is {value}; take {below} or {above}{pads}")
-    if fold.memory not in MEMORIES:
+    memories = WINDOW_MEMORIES if isinstance(layer, Window) else MEMORIES
+    if fold.memory not in memories:
         raise FoldError(f"{layer.name}: memory is {fold.memory!r}, but must be one of "
-                        f"{', '.join(MEMORIES)}")
+                        f"{', '.join(memories)}")
 
 
 def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
@@ -166,7 +169,7 @@ def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
         "pe": lambda v: type(v) is int, "simd": lambda v: type(v) is int,
         "memory": lambda v: isinstance(v, str), "pad": lambda v: isinstance(v, bool)}
     keys = [axis.key for axis in axes(layer)]
-    if isinstance(layer, MatMul | Depthwise | Threshold | TopK):
+    if isinstance(layer, MatMul | Depthwise | Threshold | TopK | Window):
         keys.append("memory")
     if any(axis.pads for axis in axes(layer)):
         keys.append("pad")
@@ -184,7 +187,7 @@ def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
 def folds_as_toml(network: Network) -> str:
     """Write the folds of all layers, to be edited and read again by ``fold_from_file``."""
     lines = ["# PE: rows or channels side by side. SIMD: columns side by side. memory: "
-             + ", ".join(MEMORIES) + ".", ""]
+             + ", ".join(MEMORIES) + "; of windows " + ", ".join(WINDOW_MEMORIES) + ".", ""]
     for layer in network.layers:
         fold = layer.fold
         lines.append(f"[{layer.name}]")

@@ -279,7 +279,7 @@ class _Search:
 
     def cheapest(self, target: int,
                  limits: np.ndarray | None = None) -> tuple[Network, bool] | None:
-        """Return the network in the cheapest folds within limits, and whether all was exact so far."""
+        """Return the network in the cheapest folds within limits; and whether all was exact."""
         model = self._model(target)
         choice = model.problem.cheapest(1 / self._budget.limits, limits)
         if choice is None and limits is not None and not model.problem.exact:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from amaranth import Shape
 
-from quinnoa.rtl.weights import block_is_cheaper
 from quinnoa.rtl.width import WidthConverter
 
 from .cost.streams import fork as fork_parts
 from .cost.streams import width as width_parts
 from .lanes import Axis, axes, cycles, i_lanes, o_lanes
-from .layers import Depthwise, Fold, Layer, MatMul, Stream
+from .layers import Depthwise, Fold, Layer, MatMul, Stream, Window
 from .resources import Resources, calibrated, estimate
 
 __all__ = ["Between", "Pins", "as_costs", "between", "choices", "fork", "least_between",
@@ -43,8 +42,8 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) ->
 
     Every number that divides, in every combination that does not do many times as much at once as
     is needed; and of a matrix those that it is padded for, as far as no less of PE, nor of SIMD,
-    would do. Each with its weights in LUTs and in block RAM; combinational ones, which lengthen the
-    path that they are in, only if they are pinned.
+    would do. Each with its weights, or windows, in LUTs and in block RAM; combinational weights,
+    which lengthen the path that they are in, only if they are pinned.
     """
     pins = dict(pins or {})
     of = axes(layer)
@@ -62,7 +61,7 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) ->
         if not pad and any(_uneven(axis, sized[axis.key]) for axis in of):
             continue
         if cycles(layer, fold) <= target:
-            memories = [pins["memory"]] if "memory" in pins else _memories(layer, fold)
+            memories = [pins["memory"]] if "memory" in pins else _memories(layer)
             found += [Fold(fold.pe, fold.simd, memory, pad) for memory in memories]
     return found
 
@@ -117,19 +116,13 @@ def _sizes(whole: int) -> list[int]:
     return sorted({ceil(whole / parts) for parts in range(1, whole + 1)})
 
 
-def _memories(layer: Layer, fold: Fold) -> list[str]:
-    """Return where weights may be, "auto" for the place that the unit itself would choose."""
-    if isinstance(layer, MatMul):
-        mh, mw = layer.weights.shape
-        depth, lanes = ceil(mh / fold.pe) * ceil(mw / fold.simd), fold.pe * fold.simd
-    elif isinstance(layer, Depthwise):
-        depth, lanes = layer.i.channels // fold.pe, o_lanes(layer, fold)
-    else:
-        return ["auto"]
-    if depth == 1:
-        return ["auto"]
-    width = lanes * Shape.cast(layer.w_shape).width
-    return ["auto", "lutrom" if block_is_cheaper(depth, width) else "block"]
+def _memories(layer: Layer) -> tuple[str, ...]:
+    """Return where weights, or windows, may be; "auto" first, which all else must beat."""
+    if isinstance(layer, Window):
+        return "auto", "lutram", "block"
+    if isinstance(layer, MatMul | Depthwise):
+        return "auto", "lutrom", "block"
+    return ("auto",)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from amaranth import signed, unsigned
 
 from benchmarks.topologies import network
 from quinnoa.errors import FoldError
+from quinnoa.graph.components import component
 from quinnoa.graph.fold import (
     Budget,
     check_fold,
@@ -150,7 +151,18 @@ def test_the_unit_of_a_layer_has_the_lanes_and_the_cycles_of_its_fold(name, boun
     assert layer_resources(layer, layer.fold, "xc7").lut > 0
 
 
+@pytest.mark.parametrize("memory", ["lutram", "block", "ultra"])
+@pytest.mark.parametrize("simd", [2, 24])
+def test_windows_are_kept_where_their_fold_says(memory, simd):
+    layer = image_layers()["swu0"].folded(Fold(simd=simd, memory=memory))
+    assert component(layer, GENERIC).memory == memory
+    need = layer_resources(layer, layer.fold, "xcup")
+    assert (need.bram36 > 0, need.uram > 0) == (memory == "block", memory == "ultra")
+
+
 @pytest.mark.parametrize("name, fold, message", [
+    ("swu0", Fold(memory="lutrom"), "swu0: memory is 'lutrom', but must be one of auto, lutram, "
+                                    "block, ultra"),
     ("swu0", Fold(simd=3), "swu0: SIMD must divide C: C is 8, SIMD is 3; take 2 or 4"),
     ("vvtu0", Fold(pe=3), "vvtu0: PE must divide C: C is 8, PE is 3; take 2 or 4"),
     ("pool0", Fold(pe=16), "pool0: PE is 16, but C is only 8"),

@@ -300,7 +300,7 @@ def test_refuses_another_number_where_there_is_one():
     ("[mvtu0]\npixels = true", "[mvtu0]: pixels = True is not of the right type"),
     ("[mvtu0]\npixels = 5", "mvtu0: pixels must divide the width of what it takes: the width is 8, "
                             "pixels is 5"),
-    ("[swu0]\npixels = 2", "[swu0]: unknown key pixels; a swu folds by simd"),
+    ("[swu0]\npixels = 2", "[swu0]: unknown key pixels; a swu folds by simd, memory"),
 ])
 def test_refuses_fold_files_that_cannot_be(tmp_path, text, message):
     file = tmp_path / "fold.toml"

@@ -67,7 +67,8 @@ def all_folds(layer):
             range(1, axis.size + 1) if axis.pads else axis.choices for axis in axes(layer))):
         uneven = any(axis.size % value and value not in axis.more
                      for axis, value in zip(axes(layer), values, strict=True))
-        kinds = ("lutrom", "block") if isinstance(layer, MatMul | Depthwise) else ("auto",)
+        kinds = (("lutrom", "block") if isinstance(layer, MatMul | Depthwise) else
+                 ("lutram", "block") if isinstance(layer, Window) else ("auto",))
         for memory in kinds:
             yield Fold(**dict(zip(keys, values, strict=True)), memory=memory, pad=uneven)
 
