@@ -17,6 +17,9 @@ __all__ = ["Zynq7Top", "ZynqMPTop"]
 
 # Cycles of reset after configuration: the clock runs while registers wake.
 WAKE = 16
+# Of the PS's clock, in periods: what the constraints of the vendor's processing_system7 say. Its
+# zynq_ultra_ps_e has Vivado compute it from the PLL's dividers, which the driver chooses here.
+JITTER = 0.03
 
 
 class _ZynqTop(Elaboratable):
@@ -72,9 +75,8 @@ class _ZynqTop(Elaboratable):
         m.d.comb += raw.eq(self.ps[self.clock][0])
         m.submodules.buffer = Instance(self.buffer, i_I=raw, o_O=clock)
         platform.add_clock_constraint(raw, self.clock_mhz * 1e6)
-        if self.jitter:
-            platform.add_file("jitter.xdc", f"set_input_jitter {raw.name} "
-                                            f"{self.jitter * 1000 / self.clock_mhz:.4f}\n")
+        platform.add_file("jitter.xdc", f"set_input_jitter {raw.name} "
+                                        f"{JITTER * 1000 / self.clock_mhz:.4f}\n")
         m.domains += [ClockDomain("sync"), ClockDomain("wake", reset_less=True)]
         m.d.comb += [ClockSignal("sync").eq(clock), ClockSignal("wake").eq(clock)]
         waking = Signal(WAKE, init=-1)
@@ -103,7 +105,6 @@ class Zynq7Top(_ZynqTop):
     control = AXI3(address_bits=32, data_bits=32, id_bits=12)
     memory = AXI3(address_bits=32, data_bits=64, id_bits=6)
     clock, buffer, most_mhz = "FCLKCLK", "BUFG", 250        # 250: what the vendor's dialog takes
-    jitter = 0.03           # of a period: the constraints of the vendor's processing_system7
     clocks = ("MAXIGP0ACLK", "SAXIHP0ACLK")
 
     def _reset(self):
@@ -127,7 +128,6 @@ class ZynqMPTop(_ZynqTop):
     control = AXI4(address_bits=40, data_bits=128, id_bits=16)
     memory = AXI4(address_bits=40, data_bits=128, id_bits=6)
     clock, buffer, most_mhz = "PLCLK", "BUFG_PS", 333       # 333: FAXICLK, DS925, any grade
-    jitter = 0              # those of its zynq_ultra_ps_e state none
     clocks = ("MAXIGP0ACLK", "SAXIGP2RCLK", "SAXIGP2WCLK")
 
     def _reset(self):
