@@ -57,7 +57,8 @@ def layer_parts(layer: Layer, fold: Fold, family: str, *, exact: bool = True) ->
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
         windows = Windows(height, width, layer.kernel, layer.stride, layer.dilation, layer.pads)
-        return window_parts(windows, channels, Shape.cast(layer.i.shape).width, fold.simd, family)
+        bits = Shape.cast(layer.i.shape).width
+        return window_parts(windows, channels, bits, fold.simd, family, fold.memory)
     if isinstance(layer, Reduce):
         unit = SimpleNamespace(
             op=layer.op, vectors=layer.vectors, lanes=fold.pe, shape=layer.i.shape,

@@ -21,9 +21,10 @@ __all__ = ["swu", "wide_swu", "window_parts"]
 
 @lru_cache(maxsize=1 << 12)
 def window_parts(windows: Windows, channels: int, bits: int, lanes: int,
-                 family: str) -> tuple[str, Parts]:
+                 family: str, memory: str = "auto") -> tuple[str, Parts]:
     """Return the kind and the parts of the unit of so many ``lanes``, without making it."""
-    unit = SimpleNamespace(windows=windows, channels=channels, lanes=lanes, bits=bits)
+    unit = SimpleNamespace(windows=windows, channels=channels, lanes=lanes, bits=bits,
+                           memory=memory)
     if lanes <= channels:
         _as_swu(unit)
         return "swu" if windows.taps > 1 else "point", swu(unit, family)
@@ -40,8 +41,9 @@ def _as_swu(unit: Any) -> None:
         dropped=windows.dropped(windows.start(1)) * unit.cf,
         steps=windows.taps * unit.cf, beats_in=windows.pixels * unit.cf)
     unit.depth = 1 << (unit.ring.least_depth - 1).bit_length()
-    unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits, sites=4 / 3)
-                   else "lutram")
+    if unit.memory == "auto":
+        unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits, sites=4 / 3)
+                       else "lutram")
     unit._read_at = 1 if unit.memory == "lutram" else 2
 
 
@@ -62,8 +64,9 @@ def _as_wide(unit: Any) -> None:
     least = -(-(unit.ring.least_depth + overlap) // unit.banks)
     unit.depth = max(2, 1 << (least - 1).bit_length())
     unit._held = unit.banks * unit.depth - overlap
-    unit.memory = ("block" if block_is_cheaper(unit.depth, kw * unit.channels * unit.bits,
-                                               sites=4 / 3) else "lutram")
+    if unit.memory == "auto":
+        unit.memory = ("block" if block_is_cheaper(unit.depth, kw * unit.channels * unit.bits,
+                                                   sites=4 / 3) else "lutram")
 
 
 def swu(unit: Any, family: str) -> Parts:
