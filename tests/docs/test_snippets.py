@@ -27,12 +27,17 @@ def clone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def runnable(page):
+    """Return the blocks of a page that are run."""
+    return [snippet for snippet in snippets(page)
+            if snippet.why is None and snippet.file is None and snippet.language != "diff"]
+
+
 def run_page(page):
     """Run the blocks of a page in order; return the names of its code."""
     names = {}
-    for snippet in snippets(page):
-        if snippet.why is None and snippet.file is None and snippet.language != "diff":
-            run(snippet, names)
+    for snippet in runnable(page):
+        run(snippet, names)
     return names
 
 
@@ -64,6 +69,13 @@ def test_the_commands_and_the_code_of_the_guide_run(clone):
     assert "simd = 49" in Path("build/folded/fold.toml").read_text()
     assert Path("build/writable/weights.npz").is_file()
     assert Path("build/pynq/report.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in pages() if page not in ("README.md", GUIDE)
+                                  and runnable(page)])
+def test_the_commands_and_the_code_of_other_pages_run(page, clone):
+    run_page(page)
 
 
 @pytest.mark.parametrize("page", pages())
