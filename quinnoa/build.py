@@ -69,7 +69,7 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
                            f"itself, or compile with --device {chosen.device.name}")
     report = read(folder)[0]
     check_device(report, chosen)
-    x, y = _samples(images, labels)
+    x, y = _samples(network, images, labels)
 
     progress(f"preparing the project for {chosen.title}")
     plan, deploy = _prepare(folder, network, settings, chosen, toolchain=toolchain, baud=baud,
@@ -112,14 +112,25 @@ def check_device(report: dict[str, Any], board: "Board") -> None:
                            "larger board")
 
 
-def _samples(images: Path | str | None, labels: Path | str | None) -> tuple[Any, Any]:
-    """Return the frames and classes for ``validate.py``."""
+def _samples(network: "Network", images: Path | str | None, labels: Path | str | None,
+             ) -> tuple[Any, Any]:
+    """Return the frames and classes for ``validate.py``, checked before any tool runs."""
     if images is None:
         if labels is not None:
             raise QuinnoaError("labels are of no use without images: give --images too")
         return None, None
-    x = read_array(images, "frames")[:SAMPLES]
-    return x, None if labels is None else read_array(labels, "labels").reshape(-1)[:SAMPLES]
+    x = read_array(images, "frames")
+    if not x.ndim or not len(x):
+        raise QuinnoaError(f"{images} has no frames")
+    network.encode(x[:SAMPLES])
+    if labels is None:
+        return x[:SAMPLES], None
+    y = read_array(labels, "labels").reshape(-1)
+    if y.dtype.kind not in "iu":
+        raise QuinnoaError(f"{labels} holds {y.dtype}: labels are integers, a class for each frame")
+    if len(y) != len(x):
+        raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
+    return x[:SAMPLES], y[:SAMPLES]
 
 
 def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: "Board", *,

@@ -107,6 +107,25 @@ def test_a_folder_that_is_not_whole_or_cannot_be_written_is_refused(capsys, tmp_
             in " ".join(said.split()))
 
 
+@pytest.mark.parametrize("frames, classes, words", [
+    ((4, 15), None, "takes arrays of shape (frames, 16): (4, 15) is given"),
+    ((0, 16), None, "x.npy has no frames"),
+    ((4, 16), np.zeros(3, int), "y.npy has 3 labels for 4 frames"),
+    ((4, 16), np.full(4, 0.5), "y.npy holds float64: labels are integers, a class for each frame"),
+])
+def test_frames_and_labels_are_checked_before_any_tool_runs(capsys, tmp_path, model, no_vivado,
+                                                            frames, classes, words):
+    np.save(tmp_path / "x.npy", np.zeros(frames, np.float32))
+    options = ["--images", tmp_path / "x.npy"]
+    if classes is not None:
+        np.save(tmp_path / "y.npy", classes)
+        options += ["--labels", tmp_path / "y.npy"]
+    status, said = run(capsys, "build", model, "--board", "pynq-z1", "-o", tmp_path / "out",
+                       *options)
+    said = " ".join(said.split())
+    assert status == 1 and words in said and "Vivado" not in said
+
+
 @pytest.mark.parametrize("options, words", [
     (["--board", "pink-z1"], "unknown board pink-z1 (did you mean pynq-z1?)"),
     (["--board", "pynq-z1", "--tool", "ise"], "pynq-z1 is not built by ise, but by vivado"),
