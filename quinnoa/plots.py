@@ -26,7 +26,8 @@ figcaption { font-size: 14px; font-weight: 600; margin-bottom: 4px; }
   margin-right: 4px; }
 .keys .word { color: var(--soft); }
 .plot { display: block; width: 100%; height: auto; font-size: 11px; }
-.plot text { fill: var(--soft); } .plot .name { fill: var(--ink); }
+.plot text { fill: var(--soft); }
+.plot .name { fill: var(--ink); stroke: var(--card); stroke-width: 3px; paint-order: stroke; }
 .plot .end { text-anchor: end; } .plot .mid { text-anchor: middle; }
 .plot .grid { stroke: var(--line); fill: none; } .plot .fine { stroke-opacity: 0.45; }
 .plot .frame { stroke: var(--soft); fill: none; }
@@ -261,7 +262,8 @@ def _shape(k: int, x: float, y: float, r: float) -> str:
 def _key(k: int, series: Series) -> str:
     line = (f'<path class="line{" dash" if series.dashed else ""}" d="M0 6H22"/>'
             if series.line else "")
-    spot = _spot(k, 11, 6, Mark(0, 0)) if series.spots else ""
+    strong = any(mark.strong for mark in series.marks)
+    spot = _spot(k, 11, 6, Mark(0, 0, strong=strong)) if series.spots else ""
     return f'<svg viewBox="0 0 22 12" aria-hidden="true">{line}{spot}</svg>'
 
 

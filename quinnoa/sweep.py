@@ -93,6 +93,8 @@ def sweep(jobs: Iterable[Job], data: Mapping[str, Any], store: Store, *,
             running[future.key] = job
             return future
 
+        if not client.ncores():
+            progress(f"waiting for workers of {scheduler}")
         running: dict[str, Job] = {}
         futures = as_completed(map(submit, first))
         for future in futures:
@@ -131,13 +133,14 @@ def _client(scheduler: str | None, workers: int | None, data: Mapping[str, Any])
 
     from quinnoa.worker import Data
     made_by = fingerprint()
-    plugin = Data(name=f"quinnoa-{uuid4().hex}", data=data, made_by=made_by)
+    plugin = Data(name=f"quinnoa-{uuid4().hex}", data=data, made_by=made_by,
+                  own=scheduler is None)
     if scheduler is None:
         # What is computed holds the interpreter: processes of one thread. Losses are told at the
         # end, and what the machine's memory allows is for the machine to say.
         with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}), LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-                silence_logs=logging.CRITICAL) as cluster, Client(cluster) as client:
+                n_workers=workers, threads_per_worker=1, memory_limit=0, silence_logs=logging.CRITICAL,
+                dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
             client.register_plugin(plugin)
             yield client
         return

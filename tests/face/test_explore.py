@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import quinnoa
+from quinnoa import cli
 from quinnoa import sweep as sweeping
 from quinnoa.errors import QuinnoaError
 from quinnoa.explore import explore, ladder, mark_optimal, show
@@ -53,7 +54,7 @@ def scheduler():
     """Return the address of a scheduler with a worker, in a thread of this process."""
     from distributed import LocalCluster
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, protocol="tcp",
-                      dashboard_address=None) as cluster:
+                      dashboard_address="127.0.0.1:0") as cluster:
         yield cluster.scheduler_address
 
 
@@ -281,6 +282,26 @@ def test_refuses_a_model_given_twice(models, tmp_path):
     assert str(error.value) == f"{models[0]} is given twice, or a copy of it"
 
 
+@pytest.mark.parametrize("options, status, message", [
+    (["--device", "xc9"], 1, "error: unknown device xc9; known are xc7z010"),
+    ([], 2, "Missing option '--device'"),
+    (["--device", "xc7z020", "--images", "x.npy"], 2, "go together"),
+    (["--device", "xc7z020", "--input-scale", "2"], 2, "needs --input TYPE"),
+    (["--device", "xc7z020", "--scheduler", "a:1", "--workers", "2"], 2, "a cluster has its own"),
+    (["--device", "xc7z020", "--images", "x.npy", "--labels", "y.npy"], 1,
+     "error: x.npy: there is no such file"),
+])
+def test_the_command_says_what_is_wrong(models, tmp_path, monkeypatch, capsys, options, status,
+                                        message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["explore", str(models[0]), *options])
+    assert end.value.code == status
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "explore").exists()
+
+
 def start(models, folder):
     """Start the command: 4 models on 5 devices in 10 folds, on two workers."""
     devices = [word for device in DEVICES for word in ("--device", device)]
@@ -288,7 +309,7 @@ def start(models, folder):
         return subprocess.Popen(
             [sys.executable, "-m", "quinnoa.cli", "explore", *map(str, models), *devices,
              "--points", "10", "--workers", "2", "-o", str(folder)], stdout=output,
-            stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2])
+            stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2], start_new_session=True)
 
 
 def said(folder):
@@ -326,12 +347,13 @@ def test_a_sweep_that_is_killed_goes_on_and_loses_no_more_than_time(models, tmp_
     folder = tmp_path / "disturbed"
     (folder / "results").mkdir(parents=True)
     (folder / "explore.json").write_text("{}")
-    # Ctrl-C
+    # Ctrl-C, which the workers get, too.
     process = start(models, folder)
     wait_for(process, folder, 40)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=30) == 1
-    assert f"error: stopped; {folder} keeps what is done" in said(folder).read_text()
+    assert said(folder).read_text() == (f"error: stopped; {folder} keeps what is done, and the "
+                                        "same command goes on from there\n")
     stopped = results(folder)
     # Killed: its workers end by themselves.
     process = start(models, folder)
