@@ -210,6 +210,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         add_finn(report, network)
     report["seconds"] = round(time.perf_counter() - started, 3)
     settings = _settings(network, plan, family, device, clock_mhz, writable)
+    settings["fold_sha256"] = hashlib.sha256(folds.encode()).hexdigest()
     files |= {
         f"{network.name}.v": verilog.encode(),
         "fold.toml": folds.encode(),
@@ -321,10 +322,15 @@ def load_folder(folder) -> tuple[Any, dict[str, Any]]:
     if hashlib.sha256(model).hexdigest() != settings["model_sha256"]:
         raise QuinnoaError(f"{folder / 'model.onnx'} is not the model that was compiled; compile "
                            "again")
+    folds = folder / "fold.toml"
+    if folds.is_file() and settings.get("fold_sha256") not in (
+            None, hashlib.sha256(folds.read_bytes()).hexdigest()):
+        raise QuinnoaError(f"{folds} was edited since {folder} was compiled; compile again, with "
+                           f"-o {folder}")
     kind = settings["input"]
     network = load(folder / "model.onnx", input=InputType(**kind) if kind else None,
                    top=settings["top"]).renamed(settings["name"])
-    network = fold_from_file(network, folder / "fold.toml")
+    network = fold_from_file(network, folds)
     return widened(network) if settings.get("writable") else network, settings
 
 

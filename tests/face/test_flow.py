@@ -93,6 +93,18 @@ def test_an_edited_fold_file_serves_the_next_compilation(model, tmp_path):
     assert (tmp_path / "fold.toml.old").read_text() == text
 
 
+def test_an_edited_fold_file_is_not_taken_for_the_one_that_was_compiled(compiled, tmp_path):
+    import shutil
+    folder, _, x = compiled
+    edited = tmp_path / "edited"
+    shutil.copytree(folder, edited)
+    with (edited / "fold.toml").open("a") as file:
+        file.write("# mine\n")
+    with pytest.raises(QuinnoaError, match=f"^{edited / 'fold.toml'} was edited since {edited} was "
+                                           f"compiled; compile again, with -o {edited}$"):
+        quinnoa.simulate(edited, input=x, limit=1)
+
+
 @pytest.mark.parametrize("content", ["notes.txt", "build.json.bak"])
 def test_a_folder_of_somebody_else_is_left_alone(model, tmp_path, content):
     (tmp_path / content).write_text("mine")
