@@ -7,7 +7,7 @@ model in the cheapest folds for some cycles a frame.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,21 @@ __all__ = ["Job", "compute", "fingerprint", "provide"]
 
 # What jobs are computed from, by its SHA-256: the bytes of models; frames and their labels.
 _data: dict[str, Any] = {}
+
+
+@lru_cache(maxsize=1)
+def fingerprint() -> str:
+    """Return the version, and a hash of the sources: what results depend on besides settings."""
+    files = {}
+    for base in map(Path, quinnoa.__path__):
+        for part in ("rtl", "graph", "platforms", "sim", ""):
+            for path in base.glob(f"{part}/**/*.*" if part else "*.py"):
+                if path.suffix in (".py", ".json", ".cpp", ".v"):
+                    files[path.relative_to(base).as_posix()] = path.read_bytes()
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name} {len(files[name])}\n".encode() + files[name])
+    return f"{quinnoa.__version__}+{digest.hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -42,25 +57,13 @@ class Job:
 
     kind: str
     settings: Mapping[str, Any]
-    made_by: str = field(default_factory=lambda: fingerprint())
+    made_by: str = field(default_factory=fingerprint)
 
     @property
     def key(self) -> str:
         """A hash of all of it."""
         text = json.dumps([self.kind, dict(self.settings), self.made_by], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-@lru_cache(maxsize=1)
-def fingerprint() -> str:
-    """Return the version, and a hash of the sources: what results depend on besides settings."""
-    digest = hashlib.sha256()
-    for base in map(Path, quinnoa.__path__):
-        for part in ("rtl", "graph", "platforms", "sim", ""):
-            for path in sorted(base.glob(f"{part}/**/*.*" if part else "*.py")):
-                if path.suffix in (".py", ".json", ".cpp", ".v"):
-                    digest.update(f"{part}/{path.name}\0".encode() + path.read_bytes())
-    return f"{quinnoa.__version__}+{digest.hexdigest()[:12]}"
 
 
 def provide(data: Mapping[str, Any]) -> None:
@@ -76,7 +79,8 @@ def compute(job: Job) -> dict[str, Any]:
     if job.made_by != fingerprint():
         raise QuinnoaError(f"this worker has quinnoa {fingerprint()}, the sweep {job.made_by}: "
                            "install the same on both")
-    kinds = {"accuracy": _accuracy, "range": _range, "point": _point}
+    kinds: dict[str, Callable[..., dict[str, Any]]] = {
+        "accuracy": _accuracy, "range": _range, "point": _point}
     return kinds[job.kind](**job.settings)
 
 

@@ -138,9 +138,10 @@ def _client(scheduler: str | None, workers: int | None, data: Mapping[str, Any])
     if scheduler is None:
         # What is computed holds the interpreter: processes of one thread. Losses are told at the
         # end, and what the machine's memory allows is for the machine to say.
-        with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}), LocalCluster(
-                n_workers=workers, threads_per_worker=1, memory_limit=0, silence_logs=logging.CRITICAL,
-                dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+        options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0,
+                   "silence_logs": logging.CRITICAL, "dashboard_address": "127.0.0.1:0"}
+        with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}), \
+                LocalCluster(**options) as cluster, Client(cluster) as client:
             client.register_plugin(plugin)
             yield client
         return

@@ -323,7 +323,7 @@ def results(folder):
 
 def wait_for(process, folder, count):
     """Wait until so many results are there."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(results(folder)) < count:
         assert process.poll() is None, said(folder).read_text()
         assert time.monotonic() < deadline, f"{len(results(folder))} of {count} results"
@@ -338,7 +338,7 @@ def workers_of(process):
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_and_loses_no_more_than_time(models, tmp_path):
     whole = start(models, tmp_path / "whole")
-    assert whole.wait(timeout=120) == 0, said(tmp_path / "whole").read_text()
+    assert whole.wait(timeout=300) == 0, said(tmp_path / "whole").read_text()
     expected = (tmp_path / "whole" / "points.json").read_bytes()
     kinds = [json.loads(path.read_text())["kind"]
              for path in (tmp_path / "whole" / "results").iterdir()]
@@ -351,7 +351,7 @@ def test_a_sweep_that_is_killed_goes_on_and_loses_no_more_than_time(models, tmp_
     process = start(models, folder)
     wait_for(process, folder, 40)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=120) == 1
     assert said(folder).read_text() == (f"error: stopped; {folder} keeps what is done, and the "
                                         "same command goes on from there\n")
     stopped = results(folder)
@@ -363,13 +363,13 @@ def test_a_sweep_that_is_killed_goes_on_and_loses_no_more_than_time(models, tmp_
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     killed = results(folder)
-    assert not psutil.wait_procs(workers, timeout=20)[1]
+    assert not psutil.wait_procs(workers, timeout=60)[1]
     assert not (folder / "points.json").exists()
     # A worker is lost.
     process = start(models, folder)
     wait_for(process, folder, max(140, len(killed) + 10))
     os.kill(workers_of(process)[0].pid, signal.SIGKILL)
-    assert process.wait(timeout=120) == 0, said(folder).read_text()
+    assert process.wait(timeout=300) == 0, said(folder).read_text()
 
     last = results(folder)
     assert len(killed) < 220 and set(last) == set(results(tmp_path / "whole"))
