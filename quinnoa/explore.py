@@ -267,7 +267,8 @@ def show(result: dict[str, Any], folder: Path) -> None:
         accuracy = points[0]["accuracy"]
         title = f"{model} on {device} at {number(result['clock_mhz'])} MHz"
         title += "" if accuracy is None else f", accuracy {100 * accuracy:.2f} %"
-        table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD)
+        table = Table(title=Text(title), title_justify="left", box=SIMPLE_HEAD,
+                      padding=(0, 0, 0, 1), pad_edge=False)
         rows = [_cells(point) for point in points]
         # What no point has is no column.
         columns = [key for key in rows[0] if any(row[key] for row in rows)]
@@ -296,8 +297,8 @@ def _cells(point: Point) -> dict[str, str]:
         "LUT": number(point["lut"]),
         **{word: number(point[key] or None) for word, key in
            (("BRAM36", "bram36"), ("URAM", "uram"), ("DSP", "dsp"))},
-        "of device": share(point["share"], 1) + ("" if point["fits"] else ", too large"),
-        "Yosys LUT": number(made["lut"]) if made else "",
+        "share": share(point["share"], 1), "fits": "" if point["fits"] else "no",
+        "Yosys": number(made["lut"]) if made else "",
         "BRAM": number(made["bram36"]) if made else "",
-        "RTL cycles": "" if run is None else number(run["cycles_per_frame"]) + (
+        "RTL": "" if run is None else number(run["cycles_per_frame"]) + (
             f", {run['mismatches']} wrong" if run["mismatches"] else "")}
