@@ -47,6 +47,12 @@ Input = Annotated[str | None, typer.Option(
 InputScale = Annotated[float, typer.Option(
     help="The model expects SCALE * integer + OFFSET.")]
 InputOffset = Annotated[float, typer.Option(help="See --input-scale.")]
+Pin = Annotated[Path | None, typer.Option(
+    metavar="FILE", help="A fold.toml of what is given; the rest is found.")]
+LutShare = Annotated[float | None, typer.Option(
+    metavar="SHARE", help="The share of the LUTs to take at most; 0.7 by default.")]
+BramShare = Annotated[float | None, typer.Option(
+    metavar="SHARE", help="The share of the block RAMs; 0.9 by default.")]
 FoldFile = Annotated[Path | None, typer.Option(
     metavar="FILE", help="The folds of a fold.toml, or of a folding configuration of FINN's "
                          "(JSON).")]
@@ -125,12 +131,9 @@ def compile_(
         metavar="PART", help="The part to fit, such as xc7z020.")] = None,
     max: Annotated[bool, typer.Option(
         "--max", help="The fastest folds that fit --device.")] = False,
-    pin: Annotated[Path | None, typer.Option(
-        metavar="FILE", help="A fold.toml of what is given; the rest is found.")] = None,
-    lut_share: Annotated[float | None, typer.Option(
-        metavar="SHARE", help="The share of the LUTs to take at most; 0.7 by default.")] = None,
-    bram_share: Annotated[float | None, typer.Option(
-        metavar="SHARE", help="The share of the block RAMs; 0.9 by default.")] = None,
+    pin: Pin = None,
+    lut_share: LutShare = None,
+    bram_share: BramShare = None,
     clock: Annotated[float, typer.Option(metavar="MHZ", min=0.001, help="The clock.")] = 100.0,
     input: Input = None,
     input_scale: InputScale = 1.0,
@@ -206,6 +209,9 @@ def build(
     fold: FoldFile = None,
     max: Annotated[bool, typer.Option(
         "--max", help="The fastest folds that fit the board.")] = False,
+    pin: Pin = None,
+    lut_share: LutShare = None,
+    bram_share: BramShare = None,
     clock: Annotated[float | None, typer.Option(
         metavar="MHZ", min=0.001, help="The clock; the board's usual one by default.")] = None,
     input: Input = None,
@@ -236,8 +242,9 @@ def build(
     from quinnoa.report import built
     chosen = board_named(board)
     compiled = source.is_dir()
-    given = {"-o": output, "--fps": fps, "--fold": fold, "--max": max or None, "--input": input,
-             "--top": top, "--writable": writable or None}
+    given = {"-o": output, "--fps": fps, "--fold": fold, "--max": max or None, "--pin": pin,
+             "--lut-share": lut_share, "--bram-share": bram_share, "--input": input, "--top": top,
+             "--writable": writable or None}
     if compiled and (wrong := [name for name, value in given.items() if value is not None]):
         raise typer.BadParameter("a compiled folder is built as it is; these say how to compile",
                                  param_hint=", ".join(wrong))
@@ -251,6 +258,7 @@ def build(
             network = _load(source, input, input_scale, input_offset, top)
             report = compile_network(
                 network, folder, fps=fps, fold_file=fold, device=chosen.device.name, maximum=max,
+                pin_file=pin, lut_share=lut_share, bram_share=bram_share,
                 clock_mhz=clock_of(chosen, clock), writable=writable, force=force,
                 progress=progress)
             check_device(report, chosen)
