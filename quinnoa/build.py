@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quinnoa.platforms.toolchains import plan as plans
     from quinnoa.platforms.toolchains.tool import Result
 
-__all__ = ["BAUD", "build_bitstream", "check_device"]
+__all__ = ["BAUD", "build_bitstream", "check_device", "place_part"]
 
 # Bits a second of a UART: what the USB bridges of all boards here can do.
 BAUD = 1_000_000
@@ -58,8 +58,7 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
         Write the tool's files, and run nothing.
     """
     from quinnoa.platforms.boards import board_named
-    from quinnoa.platforms.toolchains.plan import execute
-    from quinnoa.report import read, refresh
+    from quinnoa.report import read
 
     folder, chosen = Path(folder), board_named(board)
     network, settings = load_folder(folder)
@@ -74,15 +73,71 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
     progress(f"preparing the project for {chosen.title}")
     plan, deploy = _prepare(folder, network, settings, chosen, toolchain=toolchain, baud=baud,
                             clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz)
-    project = folder / chosen.name
+    report["build"] = {"board": chosen.name}
+    result = _run(plan, folder, chosen.name, report, host=host, prepare=prepare, progress=progress)
+    if result is None:
+        return report
+    if not result.met:
+        raise QuinnoaError(f"{result.explain()}\nThe bitstream stays in {folder / chosen.name}; "
+                           "there is no deploy folder")
+    progress("writing the deploy folder")
+    deploy(result.bitstream, report, images=x, labels=y)
+    return report
+
+
+def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
+               host: str | None = None, prepare: bool = False,
+               progress: Callable[..., None] = _silent) -> dict[str, Any]:
+    """Place and time a compiled folder's Verilog alone, out of context, by Vivado.
+
+    There are no pins, so there is no bitstream: the report gets the area and the clock reached.
+
+    Parameters
+    ----------
+    folder : path of a compiled folder
+    part : str
+        With package and speed grade: xc7z020clg400-1.
+    clock_mhz, host, prepare
+        As for ``build_bitstream``.
+    """
+    from quinnoa.platforms.parts import part_named
+    from quinnoa.platforms.toolchains.vivado import out_of_context
+    from quinnoa.report import read
+
+    folder, device = Path(folder), part_named(part)
+    network, settings = load_folder(folder)
+    if part.lower() == device.name:
+        raise QuinnoaError(f"{part} is no whole part: package and speed grade are missing, such as "
+                           "in xc7z020clg400-1")
+    if settings["family"] != device.family:
+        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but a {device.name} "
+                           f"is {device.family}; compile with --device {device.name}")
+    report = read(folder)[0]
+    plan = out_of_context((folder / f"{network.name}.v").read_text(), name=network.name, part=part,
+                          clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz,
+                          layers=tuple(layer["name"] for layer in report["layers"]))
+    report["build"] = {"board": None}
+    result = _run(plan, folder, part, report, host=host, prepare=prepare, progress=progress)
+    if result is not None and not result.met:
+        raise QuinnoaError(result.explain())
+    return report
+
+
+def _run(plan: "plans.Plan", folder: Path, into: str, report: dict[str, Any], *, host: str | None,
+         prepare: bool, progress: Callable[..., None]) -> "Result | None":
+    """Write a tool's project and run it there; add what came of it to the report."""
+    from quinnoa.platforms.toolchains.plan import execute
+    from quinnoa.report import refresh
+
+    project = folder / into
     try:
         plan.files.extract(project)
     except OSError as error:
         raise QuinnoaError(f"{project} cannot be written: {error.strerror}") from None
-    report["build"] = {"board": chosen.name, "part": chosen.part, "toolchain": plan.toolchain,
-                       "clock_mhz": plan.clock_mhz, "project": str(project)}
+    report["build"] |= {"part": plan.part, "toolchain": plan.toolchain,
+                        "clock_mhz": plan.clock_mhz, "project": str(project)}
     if prepare:
-        return report
+        return None
     try:
         result = execute(plan, project, host=host, progress=progress)
     except QuinnoaError as error:
@@ -91,12 +146,7 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
     report["build"] |= _outcome(result)
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     refresh(folder)
-    if not result.met:
-        raise QuinnoaError(f"{result.explain()}\nThe bitstream stays in {project}; there is no "
-                           "deploy folder")
-    progress("writing the deploy folder")
-    deploy(result.bitstream, report, images=x, labels=y)
-    return report
+    return result
 
 
 def check_device(report: dict[str, Any], board: "Board") -> None:

@@ -200,7 +200,11 @@ def simulate(
 def build(
     source: Annotated[Path, typer.Argument(
         metavar="MODEL|DIR", help="The network, an ONNX file; or a compiled folder.")],
-    board: Annotated[str, typer.Option(metavar="NAME", help="One that `quinnoa boards` lists.")],
+    board: Annotated[str | None, typer.Option(
+        metavar="NAME", help="One that `quinnoa boards` lists.")] = None,
+    part: Annotated[str | None, typer.Option(
+        metavar="PART", help="Instead of a board: place and time a DIR alone on a part such as "
+                             "xc7z020clg400-1, by Vivado.")] = None,
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", metavar="DIR",
         help="The folder to make of a MODEL; build/MODEL-BOARD by default.")] = None,
@@ -235,13 +239,23 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Replace what DIR holds.")] = False,
 ) -> None:
     """Build MODEL, or a compiled DIR, for a board: bitstream, driver and report."""
-    from quinnoa.build import BAUD, build_bitstream, check_device
+    from quinnoa.build import BAUD, build_bitstream, check_device, place_part
     from quinnoa.flow import compile_network
     from quinnoa.platforms.boards import board_named
     from quinnoa.platforms.top import clock_of
     from quinnoa.report import built
-    chosen = board_named(board)
     compiled = source.is_dir()
+    if (board is None) == (part is None) or (part and not compiled):
+        raise typer.BadParameter("give a board, or the part that a compiled folder goes to alone",
+                                 param_hint="--board, --part")
+    if board is None:
+        assert part is not None
+        with _progress() as progress:
+            report = place_part(source, part=part, clock_mhz=clock, host=host, prepare=prepare,
+                                progress=progress)
+        print(built(report, source))
+        return
+    chosen = board_named(board)
     given = {"-o": output, "--fps": fps, "--fold": fold, "--max": max or None, "--pin": pin,
              "--lut-share": lut_share, "--bram-share": bram_share, "--input": input, "--top": top,
              "--writable": writable or None}

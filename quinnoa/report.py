@@ -32,9 +32,10 @@ drawn again at any time. Its keys:
     kbit) of the whole, and in every layer's ``finn`` of that layer, with the ``accumulator_bits``
     of products.
 ``build``
-    Optional, of a board's build: ``board``, ``part``, ``toolchain``, ``project`` (its folder),
-    ``clock_mhz``; once the tool has run ``tool``, ``reached_mhz``, ``met``, ``worst`` (the layer in
-    which the slowest path ends), the resources, and ``layers``: theirs, as far as the tool tells.
+    Optional, of a board's build: ``board`` (None: the accelerator alone), ``part``, ``toolchain``,
+    ``project`` (its folder), ``clock_mhz``; once the tool has run ``tool``, ``reached_mhz``,
+    ``met``, ``worst`` (the layer in which the slowest path ends), the resources, and ``layers``:
+    theirs, as far as the tool tells.
 
 Keys of a layer: ``name``, ``kind``, ``cycles``, ``lut``, ``ff``, ``bram36``, ``uram``, ``dsp``,
 and, where they apply: ``latency``; ``utilisation``, the share of the cycles in which it works;
@@ -109,9 +110,12 @@ def built(report: Report, folder: Path) -> str:
         return f"{build['project']} holds the project for {build['toolchain']}"
     used = ", ".join(f"{number(build[key])} {word}" for key, word in RESOURCES.items()
                      if build[key])
-    return (f"{report['name']} on {build['board']}: {number(build['clock_mhz'])} MHz met, up to "
-            f"{number(build['reached_mhz'])}; {used} ({build['tool']})\n"
-            f"{folder / 'deploy'} runs it there: python validate.py")
+    said = (f"{report['name']} on {build['board'] or build['part']}: "
+            f"{number(build['clock_mhz'])} MHz met, up to {number(build['reached_mhz'])}; {used} "
+            f"({build['tool']})")
+    if build["board"] is None:
+        return said
+    return f"{said}\n{folder / 'deploy'} runs it there: python validate.py"
 
 
 def show(report: Report, simulation: Report | None = None) -> None:

@@ -9,6 +9,7 @@ import pytest
 from quinnoa import cli
 from quinnoa.platforms.boards import BOARDS
 from tests.models import inputs, mlp
+from tests.platforms.test_vivado import FAKE, HIERARCHY, TIMING, UTILIZATION_7
 
 WIDTHS = (16, 8, 4)
 
@@ -140,6 +141,50 @@ def test_wrong_requests_are_refused(capsys, tmp_path, model, options, words):
     assert status == 1
     assert words in " ".join(said.split())
     assert not (tmp_path / "out" / "deploy").exists()
+
+
+def test_a_part_gets_the_accelerator_alone(capsys, tmp_path, model, no_vivado, monkeypatch):
+    out, part = tmp_path / "out", "xc7z020clg400-1"
+    assert run(capsys, "compile", model, "-o", out, "--device", "xc7z020")[0] == 0
+    assert run(capsys, "build", out, "--part", part, "--prepare")[0] == 0
+    project = out / part
+    assert f"-part {part}" in (project / "tiny.tcl").read_text()
+    assert "-period 10.0000 [get_ports clk]" in (project / "tiny.xdc").read_text()
+    # What stands in the place of Vivado leaves reports as it does.
+    made = {"timing": TIMING.format(wns="1.000", state="MET"), "utilization_place": UTILIZATION_7,
+            "utilization_hierarchical_place": HIERARCHY}
+    for name, text in made.items():
+        (tmp_path / f"tiny_{name}.rpt").write_text(text)
+    program = tmp_path / "vivado"
+    program.write_text(FAKE.format(version="Vivado v2022.1 (64-bit)",
+                                   action=f"cp {tmp_path}/tiny_*.rpt ."))
+    program.chmod(0o755)
+    monkeypatch.setenv("VIVADO", str(program))
+    status, said = run(capsys, "build", out, "--part", part)
+    # 10 ns less 1 ns to spare.
+    assert status == 0 and "100 MHz met, up to 111.11" in " ".join(said.split()), said
+    assert "out of context: the accelerator alone" in (out / "report.html").read_text()
+    assert not (out / "deploy").exists()
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--part", "xc7z020"], "package and speed grade are missing"),
+    (["--part", "xczu7ev-ffvc1156-2-e"], "compiled for xc7, but a xczu7ev is xcup"),
+    (["--part", "xq2"], "unknown device xq2"),
+    (["--part", "xc7z020clg400-1;exit"], "a part is letters, digits and -"),
+])
+def test_wrong_parts_are_refused(capsys, tmp_path, model, options, words):
+    assert run(capsys, "compile", model, "-o", tmp_path / "out", "--device", "xc7z020")[0] == 0
+    status, said = run(capsys, "build", tmp_path / "out", *options, "--prepare")
+    assert status == 1
+    assert words in " ".join(said.split())
+
+
+@pytest.mark.parametrize("options", [[], ["--part", "xc7z020clg400-1"],
+                                     ["--part", "xc7z020clg400-1", "--board", "pynq-z1"]])
+def test_a_model_goes_to_a_board(capsys, model, options):
+    status, said = run(capsys, "build", model, *options)
+    assert status == 2 and "give a board, or the part" in said
 
 
 @pytest.mark.slow
