@@ -193,7 +193,7 @@ class _Scale:
             low = 0.0 if axis.zero else low
             room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
             self._low, self._high = low if axis.zero else low - room, high + room
-            step = _step((self._high - self._low) / 5)
+            step = _step((self._high - self._low) / 7.5)
             self.ticks = [k * step for k in range(ceil(self._low / step),
                                                   floor(self._high / step) + 1)]
 
