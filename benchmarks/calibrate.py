@@ -1,13 +1,15 @@
 """Syntheses of units by Yosys, and the coefficients of the estimates fitted on them.
 
     python benchmarks/calibrate.py extend --family xc7 --seed 7 --each 4 [--kind mvtu] [--set held]
-    python benchmarks/calibrate.py synthesize [--family xc7]
+                                      [--writable]
+    python benchmarks/calibrate.py synthesize [--family xc7] [--kind mvtu]
     python benchmarks/calibrate.py fit
 
 ``extend`` draws random configurations and adds them to ``graph/calibration.csv``; ``synthesize``
-makes the figures of every row anew. Both take 16 units a run of Yosys, and keep what a unit came
-to in the cache folder, by the hash of its RTLIL. ``fit`` computes ``graph/calibration.json`` from
-the rows of the set "fit"; those of the set "held" are there to be compared with.
+makes the figures of the rows anew, but for whole designs. Both take 16 units a run of Yosys, and
+keep what a unit came to in the cache folder, by the hash of its RTLIL. ``fit`` computes
+``graph/calibration.json`` from the rows of the set "fit"; those of the set "held" are there to be
+compared with.
 """
 
 import argparse
@@ -63,11 +65,17 @@ def write_table(rows: list[Row]) -> None:
                                 for row in rows))
 
 
+def _key(row: Row) -> tuple[str, ...]:
+    """Return what tells a row from all others."""
+    return row["set"], row["family"], row["kind"], json.dumps(row["params"])
+
+
 def made(kind: str, params: dict[str, Any], family: str) -> Any:
     """Return the component of a configuration."""
     if kind in BETWEEN:
         return unit_between(kind, params)
-    return component(layer_of(kind, params), FAMILIES[family])
+    return component(layer_of(kind, params), FAMILIES[family],
+                     writable=params.get("writable", False))
 
 
 def _renamed(text: str, name: str) -> str:
@@ -132,7 +140,8 @@ def parts_of_row(row: Row) -> tuple[str, Any]:
     if row["kind"] in BETWEEN:
         return parts_of(unit_between(row["kind"], row["params"]), row["family"])
     layer = layer_of(row["kind"], row["params"])
-    return layer_parts(layer, layer.fold, row["family"])
+    return layer_parts(layer, layer.fold, row["family"],
+                       writable=row["params"].get("writable", False))
 
 
 def fitted(units: list[tuple[dict[str, float], float, int]]) -> dict[str, float]:
@@ -170,19 +179,18 @@ def fit() -> None:
 
 def extend(args: argparse.Namespace) -> None:
     """Add random configurations to the table."""
-    rows, new = read_table(), []
-    there = {(row["kind"], json.dumps(row["params"])) for row in rows}
+    new: list[Row] = []
+    there = {(row["kind"], json.dumps(row["params"])) for row in read_table()}
     for kind in [args.kind] if args.kind else KINDS:
         rng = np.random.default_rng([args.seed, KINDS.index(kind)])
         for _ in range(args.each):
-            params = draw(kind, rng)
+            params = draw(kind, rng) | ({"writable": True} if args.writable else {})
             if (kind, json.dumps(params)) not in there:
                 new.append({"set": args.set, "family": args.family, "kind": kind,
                             "params": params})
-    for row in figures(new):
-        rows.append(row)
-        print(row, flush=True)
-    write_table(rows)
+    made_of = list(figures(new))
+    print(*made_of, sep="\n")
+    write_table(read_table() + made_of)
 
 
 def main() -> None:
@@ -191,6 +199,7 @@ def main() -> None:
     parser.add_argument("--family", choices=tuple(RECIPES), default="xc7")
     parser.add_argument("--set", choices=("fit", "held"), default="fit")
     parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--writable", action="store_true")
     parser.add_argument("--each", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -199,9 +208,10 @@ def main() -> None:
     elif args.action == "extend":
         extend(args)
     else:
-        rows = read_table()
-        mine = [row for row in rows if row["family"] == args.family]
-        write_table([row for row in rows if row["family"] != args.family] + list(figures(mine)))
+        anew = list(figures([row for row in read_table() if row["family"] == args.family
+                             and row["set"] != "design" and args.kind in (None, row["kind"])]))
+        done = {_key(row) for row in anew}
+        write_table([row for row in read_table() if _key(row) not in done] + anew)
 
 
 if __name__ == "__main__":

@@ -30,29 +30,34 @@ from .cost.matrix import mvtu
 from .cost.streams import pool
 from .cost.units import parts_of
 from .cost.windows import window_parts
+from .cost.written import relayed
 from .layers import Fold, Layer, MatMul, Reduce, Stream, Window
 
 __all__ = ["Resources", "buffer_resources", "calibrated", "converter_resources", "estimate",
-           "fork_resources", "layer_parts", "layer_resources", "unit_resources"]
+           "fork_resources", "layer_parts", "layer_resources", "relay_resources", "unit_resources"]
 
 
 @lru_cache(maxsize=1 << 15)
-def estimate(layer: Layer, fold: Fold, family: str) -> Resources:
+def estimate(layer: Layer, fold: Fold, family: str, writable: bool = False) -> Resources:
     """Return about what one layer takes in a fold: for choosing among thousands of folds.
 
     As ``layer_resources``, but that the compressor trees are not those that are laid, which take
     long to find, but some much like them. What is asked again is remembered.
     """
-    return calibrated(*layer_parts(layer, fold, family, exact=False), family)
+    return calibrated(*layer_parts(layer, fold, family, writable=writable, exact=False), family)
 
 
 @lru_cache(maxsize=1 << 12)
-def layer_resources(layer: Layer, fold: Fold, family: str) -> Resources:
-    """Return what one layer takes in a fold, for the family "xc7", "xcup", "ecp5", "generic"."""
-    return calibrated(*layer_parts(layer, fold, family), family)
+def layer_resources(layer: Layer, fold: Fold, family: str, writable: bool = False) -> Resources:
+    """Return what one layer takes in a fold, for the family "xc7", "xcup", "ecp5", "generic".
+
+    ``writable``: what it holds can be written at run time.
+    """
+    return calibrated(*layer_parts(layer, fold, family, writable=writable), family)
 
 
-def layer_parts(layer: Layer, fold: Fold, family: str, *, exact: bool = True) -> tuple[str, Parts]:
+def layer_parts(layer: Layer, fold: Fold, family: str, *, writable: bool = False,
+                exact: bool = True) -> tuple[str, Parts]:
     """Return the kind of a layer's unit, and its parts before calibration."""
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
@@ -65,13 +70,14 @@ def layer_parts(layer: Layer, fold: Fold, family: str, *, exact: bool = True) ->
             o_shape=layer.o.shape, cf=layer.o.channels // fold.pe)
         return "pool", pool(unit, family)
     if not isinstance(layer, MatMul):
-        return parts_of(component(layer.folded(fold), FAMILIES[family]), family)
+        made = component(layer.folded(fold), FAMILIES[family], writable=writable)
+        return parts_of(made, family)
     mh, mw = layer.weights.shape
-    if ceil(mh / fold.pe) == ceil(mw / fold.simd) == 1:
+    if ceil(mh / fold.pe) == ceil(mw / fold.simd) == 1 and not writable:
         facts = matrix_facts(layer.weights, layer.thresholds, layer.i.shape, layer.w_shape, False)
         return "flat", flat(facts, family)
     facts = matrix_facts(layer.weights, layer.thresholds, layer.i.shape, layer.w_shape,
-                         FAMILIES[family].lut6)
+                         FAMILIES[family].lut6, writable)
     return "mvtu", mvtu(facts, fold.pe, fold.simd, fold.memory, family, exact)
 
 
@@ -112,6 +118,11 @@ def _coefficients() -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = json.loads(
         Path(__file__).with_name("calibration.json").read_text(encoding="utf-8"))
     return found
+
+
+def relay_resources(words: int, units: int, family: str = "xc7") -> Resources:
+    """Return what passes writes to ``words`` addresses on to so many units."""
+    return calibrated("mvtu", relayed(words, units), family)
 
 
 def calibrated(kind: str, parts: Parts, family: str) -> Resources:

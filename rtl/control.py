@@ -1,23 +1,28 @@
 """Control of a pipeline that runs free: counters that foresee their end, flags and delays."""
 
-from amaranth import Const, Mux, Signal
+from amaranth import Cat, Const, Mux, Signal
 
 __all__ = ["count", "delay", "flag", "shifted"]
 
 
-def count(m, name, length, step):
+def count(m, name, length, step, *, addresses=False):
     """Count ``step`` from 0 to ``length - 1`` and round; return the count, and whether it is last.
 
-    The end is foreseen a step ahead: both are registers.
+    The end is foreseen a step ahead: both are registers. What ``addresses`` a ROM in LUTs counts
+    without a carry chain: of a ROM at the registers of one Yosys (abc9) makes four times the LUTs.
     """
     if length == 1:
         return Const(0, 0), Const(1)
     value = Signal(range(length), name=name)
     last = Signal(name=f"{name}_last")
     is_power = length & (length - 1) == 0
+    after = value + 1
+    if addresses:
+        # A bit toggles if all below it are 1.
+        after = Cat(~value[0], *(value[k] ^ value[:k].all() for k in range(1, len(value))))
     with m.If(step):
         m.d.sync += [
-            value.eq(value + 1 if is_power else Mux(last, 0, value + 1)),
+            value.eq(after if is_power else Mux(last, 0, after)),
             last.eq(value == length - 2),
         ]
     return value, last

@@ -20,6 +20,11 @@ class Family:
     ram_rows, ram_luts : int, float
         Rows of RAM in LUTs, and the LUTs for each bit of so many: 64 x 3 in the four of a RAM64M;
         16 x 4 in the six of a DPR16X4, and as many again to choose among four of them.
+    rom_rows : int
+        Words of a ROM that a LUT has a bit of: 64 of a LUT6, 16 of a LUT4.
+    block_price : int
+        What a half block RAM (18 kbit) may cost in LUTs, a third of those there are for each: a
+        xc7z020 has 190, an LFE5U 400. Dot products want LUTs and nothing else wants block RAM.
     """
 
     name: str
@@ -27,10 +32,12 @@ class Family:
     carry: int = 4
     ram_rows: int = 64
     ram_luts: float = 4 / 3
+    rom_rows: int = 64
+    block_price: int = 64
 
 
 GENERIC = Family("generic")
 XC7 = Family("xc7", lut6=True)
 XCUP = Family("xcup", lut6=True, carry=8)
-ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5)
+ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5, rom_rows=16, block_price=128)
 FAMILIES = {family.name: family for family in (GENERIC, XC7, XCUP, ECP5)}

@@ -238,8 +238,10 @@ class MVTU(wiring.Component):
 
         # Steps: which one is next, and whether it happens now. All that decides is registers.
         step, row_ends = Signal(), Signal()
-        s, gives = count(m, "s", self.sf, step)
-        f, f_last = count(m, "f", self.nf, row_ends)
+        weights = self._weights
+        direct = weights.style == "lutrom" and weights.latency == self._operands_at
+        s, gives = count(m, "s", self.sf, step, addresses=direct)
+        f, f_last = count(m, "f", self.nf, row_ends, addresses=direct)
         first, takes = flag(m, "first", gives, step), flag(m, "takes", f_last, row_ends)
         may = outlet.ready | ~gives
         m.d.comb += [
@@ -250,7 +252,7 @@ class MVTU(wiring.Component):
         ]
 
         # Operands: the weights and the beat of a step, in the same cycle.
-        m.submodules.weights = weights = self._weights
+        m.submodules.weights = weights
         address = self._weight_address(m, s, f, step)
         m.d.comb += weights.addr.eq(delay(m, address, self._operands_at - weights.latency))
         x = self._replay(m, s, takes)
@@ -289,7 +291,7 @@ class MVTU(wiring.Component):
         """Return f*SF + s: side by side if SF is a power of two, else a counter of its own."""
         if self.nf == 1 or self.sf & (self.sf - 1) == 0:
             return Cat(s, f)
-        return count(m, "address", self.nf * self.sf, step)[0]
+        return count(m, "address", self.nf * self.sf, step, addresses=True)[0]
 
     def _replay(self, m, s, takes):
         """Keep the beats of the first pass; return each step's beat ``_operands_at`` later."""
@@ -302,7 +304,7 @@ class MVTU(wiring.Component):
         elif self.nf > 1:
             # While a step waits for its beat its word is written in every cycle, last with the
             # beat, and is read in the cycle after: control waits for no `valid`.
-            deep = block_is_cheaper(self.sf, len(x), sites=4 / 3)
+            deep = block_is_cheaper(self.sf, len(x), written=True, family=self._family)
             m.submodules.replay = replay = memory.Memory(
                 shape=unsigned(len(x)), depth=self.sf, init=[],
                 attrs={"ram_style": "block" if deep else "distributed"})
@@ -324,7 +326,7 @@ class MVTU(wiring.Component):
         if asked:
             # One counter serves all: it steps when the first of them has been asked.
             earliest = min(asked.values())
-            row, _ = count(m, "row", self.nf, made[earliest])
+            row, _ = count(m, "row", self.nf, made[earliest], addresses=True)
         constants = {}
         for name, (store, _) in self._constants.items():
             m.submodules[name] = store

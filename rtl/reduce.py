@@ -156,7 +156,7 @@ class ReduceUnit(wiring.Component):
             return result
         # The word of a step is written two cycles after it, so that the step CF >= 3 later reads it
         # in time; until then all that is read is of other words.
-        style = "block" if block_is_cheaper(self.cf, len(result), sites=4 / 3) else "distributed"
+        style = "block" if block_is_cheaper(self.cf, len(result), written=True) else "distributed"
         m.submodules.kept = kept = memory.Memory(
             shape=unsigned(len(result)), depth=self.cf, init=[], attrs={"ram_style": style})
         read, write = kept.read_port(), kept.write_port()

@@ -89,7 +89,7 @@ class SWU(wiring.Component):
         bits = Shape.cast(layout).width
         if memory == "auto":
             # A dual-port RAM64M has three bits in four LUTs.
-            memory = "block" if block_is_cheaper(self.depth, bits, sites=4 / 3) else "lutram"
+            memory = "block" if block_is_cheaper(self.depth, bits, written=True) else "lutram"
         self.memory = memory
         # LUTRAM is read within a cycle, block RAM in one; there is a register behind it.
         self._read_at = 1 if memory == "lutram" else 2

@@ -2,11 +2,12 @@
 """Threshold unit: computes ``y = thresholds(a)`` for every vector ``a`` of the input stream."""
 
 import numpy as np
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .bank import Comparators, Search, bank
+from .control import count
 from .families import GENERIC
 from .outlet import Outlet
 from .schedule import Schedule
@@ -108,7 +109,7 @@ class ThresholdUnit(wiring.Component):
 
         # Take a beat of a group.
         step = Signal()
-        group = Signal(range(bank.groups))
+        group, _ = count(m, "group", bank.groups, step, addresses=True)
         m.d.comb += [
             self.i.ready.eq(outlet.ready),
             step.eq(self.i.valid & self.i.ready),
@@ -116,8 +117,6 @@ class ThresholdUnit(wiring.Component):
             bank.a.eq(self.i.payload),
             bank.group.eq(group),
         ]
-        with m.If(step):
-            m.d.sync += group.eq(Mux(group == bank.groups - 1, 0, group + 1))
 
         # It comes out of the bank by itself.
         valid = step

@@ -140,7 +140,7 @@ class UpsampleUnit(wiring.Component):
             with m.If(takes):
                 m.d.sync += kept.eq(beat)
             return kept
-        deep = block_is_cheaper(self.kept, len(beat), sites=4 / 3)
+        deep = block_is_cheaper(self.kept, len(beat), written=True)
         m.submodules.kept = kept = memory.Memory(
             shape=unsigned(len(beat)), depth=self.kept, init=[],
             attrs={"ram_style": "block" if deep else "distributed"})

@@ -98,7 +98,7 @@ class VVTU(wiring.Component):
         # ahead, block RAM two.
         self._keeps = self.k > 1 and self.groups > 1
         self._deep = self.groups >= 4 and block_is_cheaper(
-            self.groups, self.lanes * self.acc_width, sites=4 / 3)
+            self.groups, self.lanes * self.acc_width, written=True, family=family)
         self._ahead = (1 + self._deep) * self._keeps
 
         # Cycles from a step to its operands, its products, its sum, and its beat.
@@ -258,8 +258,8 @@ class VVTU(wiring.Component):
 
         # Steps: which one is next, and whether it happens now. All that decides is registers.
         step = Signal()
-        g, g_last = count(m, "g", self.groups, step)
-        k, gives = count(m, "k", self.k, step & g_last)
+        g, g_last = count(m, "g", self.groups, step, addresses=True)
+        k, gives = count(m, "k", self.k, step & g_last, addresses=True)
         first = flag(m, "first", gives, step & g_last)
         m.d.comb += [
             self.i.ready.eq(outlet.ready | ~gives),
@@ -273,7 +273,7 @@ class VVTU(wiring.Component):
         m.submodules.weights, m.submodules.start = weights, start = self._weights, self._start
         address = Cat(g, k)
         if self.groups & (self.groups - 1) and self.k > 1:
-            address, _ = count(m, "address", self.k * self.groups, step)
+            address, _ = count(m, "address", self.k * self.groups, step, addresses=True)
         m.d.comb += [
             weights.addr.eq(delay(m, address, self._operands_at - weights.latency)),
             start.addr.eq(delay(m, g, self._product_at - start.latency)),

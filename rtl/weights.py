@@ -6,26 +6,28 @@ from amaranth.lib import memory as rom
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .families import GENERIC
+
 __all__ = ["MEMORIES", "WeightMemory", "block_is_cheaper", "pack_words"]
 
 MEMORIES = ("logic", "lutrom", "block")
 
-# What a half block RAM (18 Kbit) may cost in LUTs. By number a xc7z020 has 190 LUTs for each, but
-# dot products want LUTs and nothing else wants block RAM.
-_BLOCK_PRICE = 64
 # Depth and width of the forms a half block RAM takes, in 7 Series, UltraScale+ and ECP5 alike.
 _BLOCK_FORMS = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 
 
-def block_is_cheaper(depth, width, *, sites=1):
+def block_is_cheaper(depth, width, *, written=False, family=GENERIC):
     """Tell whether block RAM is the cheaper place for ``depth`` words of ``width`` bits.
 
-    LUTs take ``sites`` for each bit of a word and each 64 words; block RAM takes
-    ``min over its forms of ceil(depth / form depth) * ceil(width / form width)`` halves, at
-    the price of 64 LUTs each. So words up to 64 deep, and narrow ones, stay in LUTs.
+    LUTs take, for each bit of a word, one for each ``rom_rows`` words, or, if they are ``written``,
+    ``ram_luts`` for each ``ram_rows``; block RAM takes
+    ``min over its forms of ceil(depth / form depth) * ceil(width / form width)`` halves, at the
+    ``block_price`` of the family. So words up to 64 deep, and narrow ones, stay in LUTs.
     """
-    luts = sites * width * -(-depth // 64)
-    return luts > _BLOCK_PRICE * min(-(-depth // d) * -(-width // w) for d, w in _BLOCK_FORMS)
+    rows, each = (family.ram_rows, family.ram_luts) if written else (family.rom_rows, 1)
+    luts = each * width * -(-depth // rows)
+    return luts > family.block_price * min(
+        -(-depth // d) * -(-width // w) for d, w in _BLOCK_FORMS)
 
 
 def pack_words(bits, width):
@@ -57,6 +59,8 @@ class WeightMemory(wiring.Component):
     memory : str
         "logic", "lutrom" or "block"; "auto" takes "block" where ``block_is_cheaper``, else
         "lutrom". Synthesis honours "block" and keeps "lutrom" out of block RAM (``ram_style``).
+    family : Family
+        What LUTs and block RAM cost.
 
     Members
     -------
@@ -71,7 +75,7 @@ class WeightMemory(wiring.Component):
         What it is, as in the table.
     """
 
-    def __init__(self, words, *, width, memory="auto"):
+    def __init__(self, words, *, width, memory="auto", family=GENERIC):
         if memory not in ("auto", *MEMORIES):
             raise ValueError(f"memory must be auto, {', '.join(MEMORIES)}: it is {memory!r}")
         words = [int(word) for word in words]
@@ -86,7 +90,8 @@ class WeightMemory(wiring.Component):
         if all(word == words[0] for word in words):
             self.style = "constant"
         elif memory == "auto":
-            self.style = "block" if block_is_cheaper(self.depth, width) else "lutrom"
+            self.style = ("block" if block_is_cheaper(self.depth, width, family=family)
+                          else "lutrom")
         else:
             self.style = memory
         super().__init__({"addr": In(range(self.depth)), "data": Out(width)})

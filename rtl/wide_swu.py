@@ -96,7 +96,7 @@ class WideSWU(wiring.Component):
 
         bits = kw * channels * Shape.cast(self.shape).width
         if memory == "auto":
-            memory = "block" if block_is_cheaper(self.depth, bits, sites=4 / 3) else "lutram"
+            memory = "block" if block_is_cheaper(self.depth, bits, written=True) else "lutram"
         self.memory = memory
         o_layout = data.ArrayLayout(self.shape, lanes)
         # The words are there a cycle after their addresses, put in order a cycle later.

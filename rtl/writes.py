@@ -78,9 +78,7 @@ class WritableMemory(wiring.Component):
             raise ValueError("a memory that is written must be auto, lutrom, block: "
                              f"it is {memory!r}")
         self.words, self.width, self.depth = list(words), width, len(words)
-        # LUTs for every bit of 64 words, as `block_is_cheaper` counts them.
-        sites = family.ram_luts * -(-self.depth // family.ram_rows) / -(-self.depth // 64)
-        if memory == "auto" and block_is_cheaper(self.depth, width, sites=sites):
+        if memory == "auto" and block_is_cheaper(self.depth, width, written=True, family=family):
             memory = "block"
         self.style = ("registers" if self.depth == 1 else
                       "block" if memory == "block" else "lutram")
@@ -133,7 +131,7 @@ def make_memory(words, *, width, memory="auto", writable=False, family=GENERIC):
     """Return the memory of words that never change, or of those that may be written."""
     if writable:
         return WritableMemory(words, width=width, memory=memory, family=family)
-    return WeightMemory(words, width=width, memory=memory)
+    return WeightMemory(words, width=width, memory=memory, family=family)
 
 
 class Contents:

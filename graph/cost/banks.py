@@ -1,17 +1,18 @@
 """Cost of threshold banks, as `rtl/bank.py` lays them."""
 
-from math import ceil
 from typing import Any
 
 from amaranth import Shape
 
 from quinnoa.rtl.bank import Comparators
 from quinnoa.rtl.table import Table
+from quinnoa.rtl.writable_bank import WritableComparators, WritableSearch
 
 from .amounts import Parts
-from .control import bits_of, chain, chunked, outlet
+from .control import bits_of, chain, chunked, counter, outlet
 from .facts import bits_of_shape
 from .memories import block, rom_luts
+from .written import connected, sizes, written
 
 __all__ = ["bank", "threshold"]
 
@@ -19,20 +20,24 @@ __all__ = ["bank", "threshold"]
 def threshold(unit: Any, family: str) -> Parts:
     """Return the parts of a ``ThresholdUnit``."""
     parts, made = Parts(), unit._bank
-    bank(parts, made, family, direct=True)
+    bank(parts, made, family)
     outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
-    bits = bits_of(made.groups)
-    parts.add("control", 4 + (bits + ceil(bits / 6) + 1 if bits else 0), made.latency + bits)
+    parts.add("control", 4, made.latency)
+    counter(parts, made.groups, family, addresses=True)
+    if unit.writable:
+        connected(parts, sizes(made.memories))
     return parts
 
 
-def bank(parts: Parts, made: Any, family: str, *, before: int = 0, direct: bool = False) -> None:
+def bank(parts: Parts, made: Any, family: str, *, before: int = 0) -> None:
     """Add a bank, without what tells it the group; with the registers that stand ``before`` it.
 
-    Those are in a row with its own. ``direct``: the group is the counter itself.
+    Those are in a row with its own.
     """
     if isinstance(made, Comparators):
-        _comparators(parts, made, family, before, direct)
+        _comparators(parts, made, family, before)
+    elif isinstance(made, WritableComparators | WritableSearch):
+        _written(parts, made, family, before)
     else:
         _search(parts, made, family, before)
 
@@ -42,7 +47,7 @@ def _only_signs(a_shape: Shape, values: Any) -> bool:
     return bool(a_shape.signed and (values == 0).all())
 
 
-def _table(parts: Parts, table: Table, family: str, direct: bool = False) -> None:
+def _table(parts: Parts, table: Table, family: str) -> None:
     """Add the memory of a table."""
     if not table.width:
         return
@@ -53,12 +58,12 @@ def _table(parts: Parts, table: Table, family: str, direct: bool = False) -> Non
         chunked(parts, memory.chunks, table.width, table.rows, written=False)
         return
     parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(
-        table.rows, family, direct=direct), table.width)
+        table.rows, family), table.width)
 
 
-def _comparators(parts: Parts, made: Any, family: str, before: int, direct: bool) -> None:
+def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
     table, a_bits, y_bits = made._table, made._a_shape.width, made._y_shape.width
-    _table(parts, table, family, direct)
+    _table(parts, table, family)
     for base, crossed in made._parts:
         signs = all(_only_signs(made._a_shape, values) for (values, _, _), _ in crossed)
         chain(parts, 1 if signs else a_bits, before + table.latency)
@@ -72,16 +77,52 @@ def _comparators(parts: Parts, made: Any, family: str, before: int, direct: bool
                 _compare(parts, shape.width, varied)
             if fall.any() and not fall.all():
                 parts.add("falls", 1)
-        groups = [min(6, len(crossed) - k) for k in range(0, len(crossed), 6)]
         if made._levels:
-            counts = [n.bit_length() for n in groups] or [y_bits]
-            parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
-            while len(counts) > 1:
-                counts = [max(counts[k:k + 2]) + (len(counts[k:k + 2]) > 1)
-                          for k in range(0, len(counts), 2)]
-                parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
+            _count(parts, len(crossed), y_bits)
         if base.any():
             parts.add("base", y_bits)
+
+
+def _count(parts: Parts, steps: int, y_bits: int) -> None:
+    """Add the count of ``steps`` bits: six at first, then sums of two."""
+    counts = [min(6, steps - k).bit_length() for k in range(0, steps, 6)] or [y_bits]
+    parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
+    while len(counts) > 1:
+        counts = [max(counts[k:k + 2]) + (len(counts[k:k + 2]) > 1)
+                  for k in range(0, len(counts), 2)]
+        parts.add("count", sum(counts), sum(min(y_bits, n) for n in counts))
+
+
+def _written(parts: Parts, made: Any, family: str, before: int) -> None:
+    """Add a bank whose thresholds are written."""
+    lanes, bits, y_bits = made.lanes, made._a_shape.width, made.bits
+    for memory in made.memories.values():
+        written(parts, memory.depth, memory.width, memory.style, family)
+    group, falls = bits_of(made.groups), made.latency - made.memories["falls"].latency
+    # All bits of a level that falls are inverted.
+    parts.add("falls", lanes * y_bits)
+    if isinstance(made, WritableComparators):
+        chain(parts, lanes * bits, before + made._wait)
+        chain(parts, group, made._wait - made.memories["steps"].latency, falls)
+        steps = (1 << y_bits) - 1
+        for _ in range(lanes):
+            for _ in range(steps):
+                _compare(parts, bits + 1, True)
+            if made._levels:
+                _count(parts, steps, y_bits)
+        return
+    at, compared, asked = before, [], [falls]
+    for level in range(y_bits):
+        wait = made._wait(level)
+        asked.append(at - before)
+        at += wait
+        compared.append(at)
+        at += 1
+        parts.ff += lanes * level * (wait + 1)
+        for _ in range(lanes):
+            _compare(parts, bits + 1, True)
+    chain(parts, lanes * bits, *compared)
+    chain(parts, group, *asked)
 
 
 def _number(place: Any) -> int:

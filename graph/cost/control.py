@@ -3,6 +3,7 @@
 from functools import lru_cache
 from math import ceil
 
+from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.fifo import cheapest_style
 
 from .amounts import Parts
@@ -19,14 +20,19 @@ def bits_of(length: int) -> int:
     return (length - 1).bit_length()
 
 
-def counter(parts: Parts, length: int) -> int:
-    """Add a count and the flag of its end; return the bits of the count."""
+def counter(parts: Parts, length: int, family: str, *, addresses: bool = False) -> int:
+    """Add a count and the flag of its end; return the bits of the count.
+
+    A power of two needs no way back to 0: a CARRY4 has but an inverter in front. What ``addresses``
+    a ROM has no carry chain.
+    """
     bits = bits_of(length)
     if length > 1:
         # Of a count of two the flag is the count itself.
-        # A power of two needs no way back to 0.
-        part = "control" if length & (length - 1) else "powers"
-        parts.add(part, bits + ceil(bits / 6) * (length > 2), bits + (length > 2))
+        power = not addresses and not length & (length - 1)
+        carried = 1 if power and FAMILIES[family].lut6 else bits
+        parts.add("powers" if power else "control", carried + ceil(bits / 6) * (length > 2),
+                  bits + (length > 2))
     return bits
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from amaranth import Shape, ShapeCastable
 
 from quinnoa.rtl.raw import RawSum
-from quinnoa.rtl.rows import Rows, simplify_steps, value_range
+from quinnoa.rtl.rows import Rows, simplify_steps, type_range, value_range
 from quinnoa.rtl.shapes import is_bipolar, shape_for
 from quinnoa.rtl.thresholds import Thresholds
 
@@ -50,6 +50,8 @@ class Facts:
         Thresholds a row; without thresholds 0.
     constants : dict of str to (array, int)
         By name what the rows need: (MH, elements) and the bits of an element.
+    writable : bool
+        Weights and constants are written at run time: widths are those that any may need.
     """
 
     mh: int
@@ -64,6 +66,7 @@ class Facts:
     scale: int
     constants: dict[str, tuple[np.ndarray, int]]
     weights: np.ndarray
+    writable: bool
     _columns: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
 
     def columns(self, name: str, pe: int) -> tuple[int, int, int]:
@@ -94,39 +97,47 @@ def columns_of(values: np.ndarray, bits: int, lanes: int) -> tuple[int, int, int
 
 @lru_cache(maxsize=512)
 def _matrix_facts(weights: Same, thresholds: Same, x_shape: Any, w_shape: Any,
-                  inverts: bool) -> Facts:
+                  inverts: bool, writable: bool) -> Facts:
     """Make what ``MVTU._lay_rows`` and ``_lay_constants`` make."""
     w, steps = np.asarray(weights.it, np.int64), thresholds.it
     mh, mw = w.shape
-    if steps is not None:
-        w, *stepped = simplify_steps(w, x_shape, w_shape, steps)
-    low, high = value_range(w, x_shape)
+    if writable:
+        low, high = (np.full(mh, end) for end in type_range(mw, x_shape, w_shape))
+        if steps is not None:
+            full = steps.full(mh)
+            stepped = [full.values, full.falls, full.base]
+    else:
+        if steps is not None:
+            w, *stepped = simplify_steps(w, x_shape, w_shape, steps)
+        low, high = value_range(w, x_shape)
     raw = RawSum(1, x_shape, w_shape, inverts=inverts)
     meaning: dict[str, Any] = {"scale": raw.scale, "offset": raw.offset(w)}
     if steps is None:
         rows = Rows.of_values(low, high, **meaning)
         y_bits = shape_for(low.min(), high.max()).width
     else:
-        rows = Rows.of_steps(low, high, *stepped, **meaning)
+        rows = Rows.of_steps(low, high, *stepped, **meaning, alike=writable)
         y_bits = bits_of_shape(steps.shape)
     constants = {"start": (rows.start.reshape(mh, 1), rows.width)}
     if rows.steps > 1:
         constants["compare"] = rows.compare, rows.width
-    if rows.falls.any():
+    if writable and rows.steps:
+        constants["falls"] = rows.falls[:, :1].astype(np.int64), 1
+    elif rows.falls.any():
         constants["falls"] = rows.falls.astype(np.int64), 1
     if rows.base.any():
         constants["base"] = rows.base.reshape(mh, 1), y_bits
-    if rows.rest.any():
+    if rows.rest.any() or (writable and rows.scale == 2 and not rows.steps):
         constants["rest"] = rows.rest.reshape(mh, 1), 1
     return Facts(mh, mw, x_shape, w_shape, bits_of_shape(x_shape), bits_of_shape(w_shape), y_bits,
-                 rows.width, rows.steps, rows.scale, constants, w)
+                 rows.width, rows.steps, rows.scale, constants, w, writable)
 
 
 def matrix_facts(weights: np.ndarray, thresholds: Thresholds | None,
                  x_shape: Shape | ShapeCastable, w_shape: Shape | ShapeCastable,
-                 inverts: bool) -> Facts:
+                 inverts: bool, writable: bool = False) -> Facts:
     """Return the facts of a matrix; the same object for the same arrays."""
-    return _matrix_facts(Same(weights), Same(thresholds), x_shape, w_shape, inverts)
+    return _matrix_facts(Same(weights), Same(thresholds), x_shape, w_shape, inverts, writable)
 
 
 def is_bipolar_shape(shape: Shape | ShapeCastable) -> bool:

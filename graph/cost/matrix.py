@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
@@ -10,22 +11,27 @@ from .dots import accumulator_sites, tree
 from .facts import Facts
 from .memories import block, distinct, distributed, rom_luts
 from .plain import plain
+from .written import connected, written, written_style
 
 __all__ = ["mvtu", "rom", "rom_latency"]
 
+# Constants of the rows that are written with the weights.
+_WRITTEN = ("start", "compare", "falls", "rest")
 
-def rom_latency(depth: int, width: int, columns: float, style: str) -> int:
+
+def rom_latency(depth: int, width: int, columns: float, style: str, family: str) -> int:
     """Return the latency of a ``WeightMemory``: 0 where it is constant or logic."""
     if depth == 1 or not columns or style == "logic":
         return 0
     if style == "auto":
-        style = "block" if block_is_cheaper(depth, width) else "lutrom"
+        cheaper = block_is_cheaper(depth, width, family=FAMILIES[family])
+        style = "block" if cheaper else "lutrom"
     return 2 if style == "block" else 1
 
 
 def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, latency: int,
-        direct: bool, family: str) -> None:
-    """Add a ``WeightMemory`` of that latency, whose address is a counter itself or a copy of it.
+        family: str) -> None:
+    """Add a ``WeightMemory`` of that latency.
 
     Of its bits ``varied`` are not the same in all words, and ``columns`` of these differ.
     """
@@ -40,7 +46,7 @@ def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, late
         parts.ff += width + bits_of(memory.chunks)
         chunked(parts, memory.chunks, width, depth, written=False)
         return
-    luts = columns * rom_luts(depth, family, direct=direct)
+    luts = columns * rom_luts(depth, family)
     parts.add("deep" if depth > 64 else part, luts, columns * latency)
 
 
@@ -54,12 +60,21 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
     # Weights.
     word = pe * simd * facts.w_bits
     columns = distinct(nf * sf, word)
-    weights_at = rom_latency(nf * sf, word, columns, memory)
+    if facts.writable:
+        weights_at = written(parts, nf * sf, word, written_style(nf * sf, word, memory, family),
+                             family)
+        connected(parts, [(nf * sf, word), *(
+            (nf, pe * values.shape[1] * bits) for name, (values, bits) in facts.constants.items()
+            if name in _WRITTEN)])
+    else:
+        weights_at = rom_latency(nf * sf, word, columns, memory, family)
+        rom(parts, "weights", nf * sf, word, columns, weights_at, family)
 
     # Operands.
     replay_at = 0 if nf == 1 else 1 if sf == 1 else 2
     operands_at = max(replay_at, weights_at)
-    rom(parts, "weights", nf * sf, word, columns, weights_at, operands_at == weights_at, family)
+    # What addresses a ROM in LUTs itself is counted without a carry chain.
+    direct = operands_at == weights_at == 1 and not facts.writable
     x = simd * facts.x_bits
     parts.ff += x * (operands_at - replay_at)
     if nf > 1:
@@ -79,12 +94,12 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
 
     # Control.
     parts.add("control", 6)
-    counter(parts, sf)
-    counter(parts, nf)
+    counter(parts, sf, family, addresses=direct)
+    counter(parts, nf, family, addresses=direct)
     parts.ff += flag_ff(sf) + flag_ff(nf)
     address = bits_of(nf) + bits_of(sf)
     if nf > 1 and sf & (sf - 1):
-        address = counter(parts, nf * sf)
+        address = counter(parts, nf * sf, family, addresses=True)
     parts.ff += address * (operands_at - weights_at) * (nf * sf > 1)
     parts.ff += (1 + (sf > 1)) * (operands_at + init_at)
 
@@ -105,7 +120,7 @@ def _replay(parts: Parts, sf: int, x: int, family: str) -> None:
         parts.ff += x
         return
     parts.ff += bits_of(sf)
-    if block_is_cheaper(sf, x, sites=4 / 3):
+    if block_is_cheaper(sf, x, written=True, family=FAMILIES[family]):
         memory = block(sf, x, family, written=True)
         parts.halves += memory.halves
         parts.ff += bits_of(memory.chunks)
@@ -119,24 +134,29 @@ def _replay(parts: Parts, sf: int, x: int, family: str) -> None:
 def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat_at: int,
                family: str) -> None:
     """Add the constants of the rows, and the counter that reads them."""
-    if nf == 1:
+    if nf == 1 and not facts.writable:
         return
     wanted = {"start": start_at, "compare": start_at + 1, "falls": start_at + 1, "base": beat_at,
               "rest": start_at + 1}
     found = {name: facts.columns(name, pe) for name in facts.constants}
-    latency = {name: rom_latency(nf, width, columns, "auto")
-               for name, (width, _, columns) in found.items()}
+    latency = {}
+    for name, (width, varied, columns) in found.items():
+        if facts.writable and name in _WRITTEN:
+            latency[name] = written(parts, nf, width, written_style(nf, width, "auto", family),
+                                    family)
+            if name == "compare" and nf > 1:
+                # The middle step is the top bit: what is kept for it is not read.
+                parts.ff -= pe * facts.width
+        else:
+            latency[name] = rom_latency(nf, width, columns, "auto", family)
+            rom(parts, "constants", nf, varied, columns, latency[name], family)
     asked = {name: wanted[name] - cycles for name, cycles in latency.items() if cycles}
-    first = min(asked.values(), default=0)
-    for name, (_, varied, columns) in found.items():
-        rom(parts, "constants", nf, varied, columns, latency[name], asked.get(name) == first,
-            family)
     if nf * pe > facts.mh:
         parts.add("constants", 1, 1)
         parts.add("full", (nf * pe - facts.mh) * facts.y_bits)
         asked["full"] = beat_at - 1
     if asked:
-        bits = counter(parts, nf)
+        bits = counter(parts, nf, family, addresses=True)
         parts.ff += bits * (max(asked.values()) - min(asked.values()))
 
 
@@ -156,6 +176,8 @@ def _count(parts: Parts, facts: Facts, pe: int, nf: int, levels: list[int]) -> N
         return
     if steps > 1:
         varied = facts.columns("compare", pe)[1] if nf > 1 else 0
+        if facts.writable:
+            varied = pe * (steps - 1) * width
         parts.add("compare", varied / 2)
         parts.add("compare_fixed", (pe * (steps - 1) * width - varied) / 4)
         parts.add("carried", pe * (steps - 1))

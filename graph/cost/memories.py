@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
+from quinnoa.rtl.families import FAMILIES
+
 __all__ = ["Memory", "block", "distributed", "distinct", "rom_luts"]
 
 # Depth and width of the forms, price, and halves of 36 kbit: of what `brams_xc4v.txt` calls SDP
@@ -86,27 +88,19 @@ def distributed(depth: int, width: int, family: str) -> Memory:
     return best[1]
 
 
-def rom_luts(depth: int, family: str, *, direct: bool = False) -> float:
-    """Return the LUTs of one column of a ROM, read at an address that comes from a register.
+def rom_luts(depth: int, family: str) -> float:
+    """Return the LUTs of one column of a ROM.
 
     A LUT6 has 64 words, a LUT4 of ECP5 16; two or four are joined by multiplexers that are no LUTs.
-    ``direct``: the register is the counter itself. Then Yosys is far from that: measured were 1.5
-    LUTs for 32 words, 4 for 64, 9 for 128, 20 for 256, 120 for 1600 (``calibration.csv``).
     """
     if depth <= 1:
         return 0
-    words = 16 if family == "ecp5" else 64
-    least: float
+    words = FAMILIES[family].rom_rows
     if depth <= 64:
-        least = ceil(depth / words)
-    elif depth <= 256:
-        least = (1 << (depth - 1).bit_length()) // words
-    else:
-        least = 1.3 * depth / words
-    if not direct:
-        return least
-    # (A LUT4 has a quarter of the words, but ABC is nearer to the least.)
-    return max(least, min(0.0205 * depth ** 1.25, 0.075 * depth) * (1.5 if words == 16 else 1))
+        return ceil(depth / words)
+    if depth <= 256:
+        return (1 << (depth - 1).bit_length()) // words
+    return 1.3 * depth / words
 
 
 def distinct(depth: int, columns: float) -> float:

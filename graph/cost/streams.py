@@ -18,7 +18,7 @@ __all__ = ["concat", "fifo", "fork", "pool", "ram", "slice_", "upsample", "width
 def ram(parts: Parts, depth: int, width: int, family: str, *, deep: bool | None = None) -> None:
     """Add a memory that is written and read, in LUTRAM with a register behind or in block RAM."""
     if deep is None:
-        deep = block_is_cheaper(depth, width, sites=4 / 3)
+        deep = block_is_cheaper(depth, width, written=True)
     if deep:
         memory = block(depth, width, family, written=True)
         parts.halves += memory.halves
@@ -68,14 +68,14 @@ def width(unit: Any, family: str) -> Parts:
     parts.add("steps", (len(steps) > 1) * (state + kind + 2 + len(steps) / 8),
               state + kind * (1 if own else 2))
     if rest:
-        counter(parts, times)
+        counter(parts, times, family)
     # What came in, and of every cell what it takes in one step or another, and when it does.
     parts.ff += unit.i_lanes * bits
     size = max(unit.o_lanes, *((step.offset or 0) + unit.i_lanes for step in kinds))
     moves = [_moves(unit, kinds, u, size) for u in range(size)]
     ways = [len(set(move) - {"stay"}) for move in moves]
-    # A LUT6 has elements to choose from and the kind of the step.
-    parts.add("cells", bits * sum(ceil((n + kind - 1) / 4) for n in ways if n > 1), bits * size)
+    # A LUT6 has elements to choose from and the kind of the step; MUXF7 join two.
+    parts.add("cells", bits * sum(ceil((n + kind - 1) / 5) for n in ways if n > 1), bits * size)
     enables = {tuple(way == "stay" for way in move) for move in moves}
     parts.add("enables", len(enables) + kind)
     return parts
@@ -114,6 +114,10 @@ def concat(unit: Any, family: str) -> Parts:
     parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
               bits + bool(beats & (beats - 1)))
     parts.add("select", beat * (inputs // 2 + (inputs == 3)))
+    # Ends that are not all at the same few bits of the count are told apart by all of them.
+    length = unit.channels[0] // unit.lanes
+    if bits > 4 and (length & (length - 1) or len(set(unit.channels)) > 1):
+        parts.add("ends", 2 * inputs)
     return parts
 
 
@@ -137,7 +141,7 @@ def upsample(unit: Any, family: str) -> Parts:
     outlet(parts, beat, unit._pipeline, family)
     parts.add("control", 6, unit._pipeline)
     for length in (unit.cf, columns, unit.width, rows):
-        counter(parts, length)
+        counter(parts, length, family)
     parts.ff += flag_ff(columns) + flag_ff(rows)
     if unit.kept == 1:
         parts.ff += beat
@@ -156,9 +160,9 @@ def pool(unit: Any, family: str) -> Parts:
     i_bits, o_bits = bits_of_shape(unit.shape), bits_of_shape(unit.o_shape)
     i_beat, o_beat = unit.lanes * i_bits, unit.lanes * o_bits
     outlet(parts, o_beat, 2, family, unit.vectors if unit.cf == 1 else 1)
-    parts.add("control", 3, 5)
-    counter(parts, unit.cf)
-    counter(parts, unit.vectors)
+    parts.add("control", 3, 3)
+    counter(parts, unit.cf, family)
+    counter(parts, unit.vectors, family)
     parts.ff += flag_ff(unit.vectors) * 2 + i_beat + o_beat
     if unit.cf == 2:
         parts.ff += o_beat

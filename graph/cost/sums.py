@@ -14,6 +14,7 @@ from .matrix import rom
 from .memories import distinct
 from .plain import plain
 from .streams import ram
+from .written import connected, sizes, written
 
 __all__ = ["add", "topk", "vvtu"]
 
@@ -47,7 +48,9 @@ def add(unit: Any, family: str) -> Parts:
     if unit.thresholds is not None:
         made = unit._bank
         bank(parts, made, family, before=1)
-        counter(parts, made.groups)
+        if unit.writable:
+            connected(parts, sizes(made.memories))
+        counter(parts, made.groups, family)
         chain(parts, bits_of(made.groups), unit._levels)
     return parts
 
@@ -58,7 +61,7 @@ def topk(unit: Any, family: str) -> Parts:
     bits, index = bits_of_shape(unit.shape), unit._index_shape.width
     lanes, key = min(unit.lanes, unit.elements), bits + index
     outlet(parts, index * unit.k, unit._pipeline, family, unit.beats)
-    parts.add("control", 6, 2 + (unit.beats > 1) * (index + 1) + 4 + unit._pipeline)
+    parts.add("control", 6, 2 + (unit.beats > 1) * (index + 1) + 1 + unit._pipeline)
     if unit.beats > 1:
         parts.add("control", index + ceil(index / 6))
         parts.add("index", lanes * index)
@@ -72,7 +75,9 @@ def topk(unit: Any, family: str) -> Parts:
         length = min(unit.k, count)
         parts.add("greater", length * (bits / 2 + 2) * (unit.beats > 1 or length > 1))
         parts.add("choose", (length - 1) * key)
-        parts.ff += length * (key + 1)
+        parts.ff += length * key
+        # Lanes of as many elements have them at once.
+        parts.ff += length * (p == 0 or count != len(range(p - 1, unit.elements, unit.lanes)))
         lists.append(length)
     for depth in unit._merges():
         following = []
@@ -85,9 +90,14 @@ def topk(unit: Any, family: str) -> Parts:
                 compared = min(*pair) + (size // 2) * depth
             parts.add("merge", compared * (key / 2 + 1))
             parts.add("choose", compared * key * (2 if depth else 1))
-            parts.ff += total * key * (1 + depth)
+            # After each stage those that the greatest ones may be among.
+            blocks = [1 << level for level in range(depth + 1)]
+            parts.ff += key * sum(min(size, sum(pair), -(-total // b) * b) for b in blocks)
             following.append(total)
         lists = following
+        if len(lists) == 1:
+            # Of what leaves only the indices are wanted.
+            parts.ff -= bits * lists[0]
     return parts
 
 
@@ -96,29 +106,17 @@ def vvtu(unit: Any, family: str) -> Parts:
     parts = Parts()
     lanes, groups, k, width = unit.lanes, unit.groups, unit.k, unit.acc_width
     y_bits, x_bits = bits_of_shape(unit.y_shape), bits_of_shape(unit.x_shape)
-    w_bits = bits_of_shape(unit.w_shape)
     outlet(parts, lanes * y_bits, unit._beat_at, family, k if groups == 1 else 1)
-    word = lanes * w_bits
-    rom(parts, "weights", k * groups, word, distinct(k * groups, word), unit._weights.latency,
-        unit._operands_at == unit._weights.latency, family)
-    start = unit._start
-    if start.style != "constant":
-        values = _values(start.words, lanes, width)
-        rom(parts, "constants", groups, *columns_of(values, width, lanes)[1:], start.latency,
-            unit._product_at == start.latency, family)
-    if unit._rest is not None and unit._rest.style != "constant":
-        values = _values(unit._rest.words, lanes, 1)
-        rom(parts, "constants", groups, *columns_of(values, 1, lanes)[1:], unit._rest.latency,
-            False, family)
+    _vvtu_memories(parts, unit, family)
 
     # Control.
     parts.add("control", 4)
-    counter(parts, groups)
-    counter(parts, k)
+    counter(parts, groups, family, addresses=True)
+    counter(parts, k, family, addresses=True)
     parts.ff += flag_ff(k)
     address = bits_of(k)
     if groups & (groups - 1) and k > 1:
-        address = counter(parts, k * groups)
+        address = counter(parts, k * groups, family, addresses=True)
     chain(parts, address, unit._operands_at - unit._weights.latency)
     parts.ff += unit._beat_at + lanes // unit.multiplier * x_bits * unit._operands_at
 
@@ -157,6 +155,29 @@ def vvtu(unit: Any, family: str) -> Parts:
     if unit.thresholds is not None:
         bank(parts, unit._bank, family, before=int(ahead))
     return parts
+
+
+def _vvtu_memories(parts: Parts, unit: Any, family: str) -> None:
+    """Add the weights, and what is added to the sums."""
+    lanes, groups, k, width = unit.lanes, unit.groups, unit.k, unit.acc_width
+    if unit.writable:
+        for memory in (unit._weights, unit._start, unit._rest):
+            if memory is not None:
+                written(parts, memory.depth, memory.width, memory.style, family)
+        connected(parts, sizes(unit._contents.memories))
+        return
+    word = lanes * bits_of_shape(unit.w_shape)
+    rom(parts, "weights", k * groups, word, distinct(k * groups, word), unit._weights.latency,
+        family)
+    start = unit._start
+    if start.style != "constant":
+        values = _values(start.words, lanes, width)
+        rom(parts, "constants", groups, *columns_of(values, width, lanes)[1:], start.latency,
+            family)
+    if unit._rest is not None and unit._rest.style != "constant":
+        values = _values(unit._rest.words, lanes, 1)
+        rom(parts, "constants", groups, *columns_of(values, 1, lanes)[1:], unit._rest.latency,
+            family)
 
 
 def _values(words: list[int], lanes: int, width: int) -> Any:

@@ -42,8 +42,8 @@ def _as_swu(unit: Any) -> None:
         steps=windows.taps * unit.cf, beats_in=windows.pixels * unit.cf)
     unit.depth = 1 << (unit.ring.least_depth - 1).bit_length()
     if unit.memory == "auto":
-        unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits, sites=4 / 3)
-                       else "lutram")
+        unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits,
+                                                   written=True) else "lutram")
     unit._read_at = 1 if unit.memory == "lutram" else 2
 
 
@@ -66,7 +66,7 @@ def _as_wide(unit: Any) -> None:
     unit._held = unit.banks * unit.depth - overlap
     if unit.memory == "auto":
         unit.memory = ("block" if block_is_cheaper(unit.depth, kw * unit.channels * unit.bits,
-                                                   sites=4 / 3) else "lutram")
+                                                   written=True) else "lutram")
 
 
 def swu(unit: Any, family: str) -> Parts:
@@ -77,7 +77,7 @@ def swu(unit: Any, family: str) -> Parts:
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
     # Strides are multiples of CF: below, there is next to nothing to add.
     zeros = (unit.cf & -unit.cf).bit_length() - 1
-    _places(parts, unit, (unit.cf, kw, kh, ow, oh), zeros)
+    _places(parts, unit, (unit.cf, kw, kh, ow, oh), family, zeros)
     address = bits_of(unit.depth)
     parts.add("write", address, address)
     # A bit of the step of the read address depends on five flags: with the address's one LUT6.
@@ -101,14 +101,14 @@ def wide_swu(unit: Any, family: str) -> Parts:
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
     word, o_beat = kw * bits, unit.lanes * _element(unit)
     outlet(parts, o_beat, 2, family)
-    _places(parts, unit, (unit.ring.steps, ow, oh))
+    _places(parts, unit, (unit.ring.steps, ow, oh), family)
     address, phase = bits_of(unit.depth), bits_of(unit.banks)
     # Written: the pixels before this one, and where.
     parts.ff += bits * (kw - 1) * windows.dilation[1]
     parts.add("write", address, address)
     if unit.banks > 1:
-        counter(parts, windows.width)
-        counter(parts, unit.banks)
+        counter(parts, windows.width, family)
+        counter(parts, unit.banks, family)
         parts.add("phase", 2 * phase, 2 * phase)
         parts.add("write", unit.banks)
     for _ in range(unit.banks):
@@ -155,10 +155,11 @@ def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> N
     chunked(parts, made.chunks, width, depth)
 
 
-def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], zeros: int = 0) -> None:
+def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], family: str,
+            zeros: int = 0) -> None:
     """Add the counts of a walk, and the balances of the ring, of multiples of ``2**zeros``."""
     for length in lengths:
-        counter(parts, length)
+        counter(parts, length, family)
     ring = unit.ring
     parts.add("control", 4)
     parts.ff += flag_ff(ring.steps)

@@ -2,7 +2,7 @@
 """Units by their parameters: from a row of the calibration table to layer records and components.
 
 A configuration is a kind and a dict of plain numbers and words. Contents (weights, thresholds) are
-random, from the ``seed`` among the parameters.
+random, from the ``seed`` among the parameters. With ``writable`` they can be written.
 """
 
 import numpy as np
@@ -180,7 +180,7 @@ def resources_of(kind, params, family):
     if kind in BETWEEN:
         return unit_resources(unit_between(kind, params), family)
     layer = layer_of(kind, params)
-    return layer_resources(layer, layer.fold, family)
+    return layer_resources(layer, layer.fold, family, params.get("writable", False))
 
 
 def draw(kind, rng):

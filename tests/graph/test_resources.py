@@ -22,6 +22,7 @@ from quinnoa.graph.resources import (
     converter_resources,
     estimate,
     layer_resources,
+    relay_resources,
     unit_resources,
 )
 from quinnoa.rtl.compressor import sum_plan
@@ -29,7 +30,7 @@ from quinnoa.rtl.outlet import Outlet
 from quinnoa.rtl.shapes import BIPOLAR
 from tests.graph.configurations import BETWEEN, layer_of, resources_of, unit_between
 
-LUTS_WITHIN = {"fit": 0.88, "held": 0.83}
+LUTS_WITHIN = {"fit": 0.9, "held": 0.9}
 TABLE = Path(resources.__file__).with_name("calibration.csv")
 
 
@@ -66,11 +67,14 @@ def test_held_configurations_are_not_those_the_fit_has_seen():
 
 @pytest.mark.parametrize("kind", ["mvtu", "swu", "threshold", "vvtu", "pool", "add"])
 def test_estimates_for_a_search_are_close_to_those_for_a_report(kind):
+    off = []
     for row in [row for row in rows("fit") if row["kind"] == kind][:6]:
         layer = layer_of(kind, row["params"])
         quick, whole = (make(layer, layer.fold, "xc7") for make in (estimate, layer_resources))
-        assert quick.lut == pytest.approx(whole.lut, rel=0.04)
+        assert quick.lut == pytest.approx(whole.lut, rel=0.1)
         assert quick.bram36 == whole.bram36
+        off.append(abs(quick.lut / whole.lut - 1))
+    assert np.median(off) <= 0.04
 
 
 @pytest.mark.parametrize("kind", ["swu", "pool"])
@@ -104,9 +108,9 @@ def test_lutram_of_a_memory_as_yosys_lays_it(depth, width, family, sites):
     assert distributed(depth, width, family).sites == sites
 
 
-def test_a_rom_costs_a_lut_a_column_up_to_64_words_and_more_read_at_a_counter():
+def test_a_rom_costs_a_lut_a_column_up_to_64_words_or_16():
     assert [rom_luts(depth, "xc7") for depth in (1, 2, 64, 128, 256)] == [0, 1, 1, 2, 4]
-    assert rom_luts(128, "xc7", direct=True) > 4 * rom_luts(128, "xc7")
+    assert [rom_luts(depth, "ecp5") for depth in (1, 2, 16, 17, 64)] == [0, 1, 1, 2, 4]
 
 
 def test_trees_are_those_that_are_laid():
@@ -121,7 +125,7 @@ def test_trees_are_those_that_are_laid():
 
 def test_a_counter_has_a_flag_but_for_two_values():
     for length, ff in ((1, 0), (2, 1), (3, 3), (16, 5)):
-        counter(parts := Parts(), length)
+        counter(parts := Parts(), length, "xc7")
         assert parts.ff == ff
 
 
@@ -158,6 +162,33 @@ def test_every_kind_is_known_to_every_family(family):
         params = next(row["params"] for row in rows("fit") if row["kind"] == kind)
         need = resources_of(kind, params, family)
         assert need.lut > 0 and need.ff > 0
+
+
+@pytest.mark.parametrize("kind", ["mvtu", "vvtu", "threshold"])
+def test_what_is_written_takes_registers_for_its_addresses(kind):
+    some = [row for row in rows("fit") if row["kind"] == kind and row["params"].get("writable")]
+    assert some
+    for row in some:
+        layer = layer_of(kind, row["params"])
+        fixed, written = (layer_resources(layer, layer.fold, "xc7", each)
+                          for each in (False, True))
+        assert written.ff > fixed.ff
+        assert written == resources_of(kind, row["params"], "xc7")
+
+
+def test_writes_are_passed_on_by_a_register_a_unit():
+    # Valid, ten bits of an address, and 32 of data.
+    assert relay_resources(1000, 2).ff == 2 * (1 + 10 + 32)
+
+
+def test_a_unit_tells_what_it_takes_written_as_its_layer_does():
+    from quinnoa.graph.components import component
+    from quinnoa.rtl.families import XC7
+    row = next(row for row in rows("fit")
+               if row["kind"] == "vvtu" and row["params"].get("writable"))
+    layer = layer_of("vvtu", row["params"])
+    made = component(layer, XC7, writable=True)
+    assert unit_resources(made, "xc7") == layer_resources(layer, layer.fold, "xc7", True)
 
 
 def test_refuses_a_matrix_unit_without_its_layer():

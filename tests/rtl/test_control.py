@@ -28,10 +28,11 @@ def watch(m, stimulus, bits, shown):
     return rows
 
 
+@pytest.mark.parametrize("addresses", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 8, 9])
-def test_counts_steps_and_foresees_the_end(length):
+def test_counts_steps_and_foresees_the_end(length, addresses):
     m, step = Module(), Signal()
-    value, last = count(m, "k", length, step)
+    value, last = count(m, "k", length, step, addresses=addresses)
     first = flag(m, "first", last, step)
     rng, done, expected = random.Random(length), 0, []
     bits = [rng.randrange(2) for _ in range(50)]

@@ -97,7 +97,7 @@ def test_equals_model_wherever_the_weights_are(fold, memory):
 
 @pytest.mark.parametrize("fold", [(4, 1, 3, 1), (5, 2, 3, 1), (12, 1, 2, 2)])
 def test_sums_may_be_in_block_ram(fold, monkeypatch):
-    monkeypatch.setattr("quinnoa.rtl.vvtu.block_is_cheaper", lambda *size, sites: True)
+    monkeypatch.setattr("quinnoa.rtl.vvtu.block_is_cheaper", lambda *size, **kind: True)
     for kind in (KINDS[0], KINDS[7]):
         dut, x = make(fold, kind)
         assert dut._deep

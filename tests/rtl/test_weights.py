@@ -6,6 +6,7 @@ import pytest
 from amaranth import ClockDomain, Module
 from amaranth.sim import Simulator
 
+from quinnoa.rtl.families import ECP5
 from quinnoa.rtl.weights import MEMORIES, WeightMemory, block_is_cheaper, pack_words
 from quinnoa.verilog import to_verilog
 
@@ -70,6 +71,17 @@ def test_auto_takes_what_is_cheaper(depth, width, style):
     words = [0] * (depth - 1) + [1]
     assert WeightMemory(words, width=width).style == style
     assert block_is_cheaper(depth, width) == (style == "block")
+
+
+@pytest.mark.parametrize("depth, width, style", [
+    (16, 2048, "lutrom"),     # a LUT4 has 16 words
+    (64, 360, "block"),       # 1440 LUTs or ten halves of 128
+    (64, 36, "block"),        # 144 LUTs or one half
+    (64, 32, "lutrom"),
+])
+def test_auto_takes_what_is_cheaper_in_lut4(depth, width, style):
+    words = [0] * (depth - 1) + [1]
+    assert WeightMemory(words, width=width, family=ECP5).style == style
 
 
 def test_packs_element_0_lowest():
