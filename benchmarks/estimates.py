@@ -25,7 +25,13 @@ from quinnoa.graph.fold import fold_from_file
 from quinnoa.graph.lanes import axes
 from quinnoa.graph.layers import Fold, Layer
 from quinnoa.graph.network import Network
-from quinnoa.graph.resources import Resources, estimate, layer_resources, unit_resources
+from quinnoa.graph.resources import (
+    Resources,
+    estimate,
+    layer_resources,
+    relay_resources,
+    unit_resources,
+)
 from quinnoa.graph.units import Plan, plan
 from quinnoa.rtl.families import FAMILIES
 from tests.cnn_models import cnv
@@ -76,8 +82,13 @@ def needed(planned: Plan, family: str) -> Resources:
     """Sum the estimates of all units of a plan."""
     total = Resources()
     for unit in planned.units:
-        total += (unit_resources(unit.component, family) if unit.layer is None else
-                  layer_resources(unit.layer, unit.layer.fold, family))
+        if unit.layer is None:
+            total += unit_resources(unit.component, family)
+            continue
+        writable = "writes" in unit.component.signature.members
+        total += layer_resources(unit.layer, unit.layer.fold, family, writable)
+        if writable:
+            total += relay_resources(planned.words, 1, family)
     return total
 
 

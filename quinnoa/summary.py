@@ -17,7 +17,12 @@ from quinnoa.graph.layers import (
     Upsample,
     Window,
 )
-from quinnoa.graph.resources import Resources, layer_resources, unit_resources
+from quinnoa.graph.resources import (
+    Resources,
+    layer_resources,
+    relay_resources,
+    unit_resources,
+)
 from quinnoa.platforms.parts import part_named
 from quinnoa.rtl.shapes import is_bipolar, range_of
 from quinnoa.rtl.swu import SWU
@@ -33,7 +38,7 @@ def summarise(network, plan, *, family, device, clock_mhz) -> dict[str, Any]:
     busy = dict(zip(plan.flow.names, plan.timing.utilisation, strict=True))
     held = _held(plan)
     for unit in plan.units:
-        entry, need = _entry(unit, steps.get(unit.name, 0), family)
+        entry, need = _entry(unit, steps.get(unit.name, 0), family, plan.words)
         if unit.name in held:
             entry |= held[unit.name]
         else:
@@ -85,8 +90,11 @@ def _held(plan) -> dict[str, dict[str, Any]]:
             for fifo, (name, member) in leads.items()}
 
 
-def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
-    """Return what the report says of one unit, and what it needs."""
+def _entry(unit, cycles: int, family: str, words: int) -> tuple[dict[str, Any], Resources]:
+    """Return what the report says of one unit, and what it needs.
+
+    ``words`` : addresses of what is written, which pass by every unit that takes some.
+    """
     component, layer = unit.component, unit.layer
     entry: dict[str, Any] = {"name": unit.name, "cycles": cycles, "i": _stream(component.i),
                              "o": _stream(component.o)}
@@ -100,7 +108,10 @@ def _entry(unit, cycles: int, family: str) -> tuple[dict[str, Any], Resources]:
         need = unit_resources(component, family)
         entry |= {"kind": "width", "latency": component.latency}
     else:
-        need = layer_resources(layer, layer.fold, family)
+        writable = "writes" in component.signature.members
+        need = layer_resources(layer, layer.fold, family, writable)
+        if writable:
+            need += relay_resources(words, 1, family)
         entry["i"]["dims"], entry["o"]["dims"] = list(layer.i.dims), list(layer.o.dims)
         entry |= {"kind": layer.kind, "latency": component.latency, "source": layer.source,
                   **{axis.key: getattr(layer.fold, axis.key) for axis in axes(layer)},
