@@ -7,12 +7,15 @@ from operator import attrgetter
 
 import pytest
 
+from quinnoa.flow import load
 from quinnoa.graph.checker import check_network
 from quinnoa.graph.units import plan
+from quinnoa.graph.writable import widened
 from quinnoa.report import page, show
 from quinnoa.rtl.families import GENERIC
 from quinnoa.summary import summarise
 from tests.layered import branches, cnv_like
+from tests.models import mlp
 
 NETWORKS = [cnv_like, branches]
 
@@ -127,3 +130,16 @@ def test_of_every_fifo_it_is_told_what_it_holds_over_a_frame():
     for fifo in fifos:
         assert 0 < max(fifo["occupancy"]) <= fifo["held"] <= fifo["depth"]
         assert len(fifo["occupancy"]) == min(400, report["cycles"])
+
+
+def test_what_is_written_at_run_time_is_counted():
+    net = load(mlp((16, 8, 8, 4), w_bits=2, a_bits=2, seed=3))
+    fixed, written = (
+        summarise(each, plan(each, GENERIC, writable=writable), family="generic", device=None,
+                  clock_mhz=100)
+        for each, writable in ((net, False), (widened(net), True)))
+    of = {layer["name"]: layer for layer in fixed["layers"]}
+    matrices = [layer for layer in written["layers"] if layer["kind"] == "mvtu"]
+    # Each keeps what is written, and passes it on: 32 bits of data, and more of an address.
+    assert matrices and all(layer["ff"] > of[layer["name"]]["ff"] + 2 * 32 for layer in matrices)
+    assert written["totals"]["ff"] == sum(layer["ff"] for layer in written["layers"])
