@@ -154,8 +154,8 @@ def main():
                   f"mismatches in {point['frames']} frames", flush=True)
     print(f"\nTable II: cycles a frame, of the Verilated RTL (frames/s at {CLOCK_MHZ:g} MHz)\n\n"
           f"{table_2(points, args.bits, args.folds)}\n\nTable III: area, of "
-          f"{points[args.bits[0], args.folds[0]]['tool']}; an {DEVICE.name} has {DEVICE.lut:,} LUT, "
-          f"{DEVICE.ff:,} FF, {DEVICE.bram36} BRAM36\n\n"
+          f"{points[args.bits[0], args.folds[0]]['tool']}; an {DEVICE.name} has "
+          f"{DEVICE.lut:,} LUT, {DEVICE.ff:,} FF, {DEVICE.bram36} BRAM36\n\n"
           f"{table_3(points, args.bits, args.folds)}\n")
     random = [bits for bits in args.bits if bits not in TRAINED]
     if random:

@@ -3,8 +3,8 @@
 Usage: ``python -m benchmarks.solver [--synthesis] [--resnet]``. Of every network four designs, all
 through this generator: in FINN's folds; the solver's for the same cycles, of the least share of
 the device, and of no more LUTs nor block RAMs than FINN's folds take; and the one that fills the
-device, its FIFOs counted. ``--synthesis`` has Yosys count those of TFC and NID; ``--resnet`` solves a
-ResNet-50.
+device, its FIFOs counted. ``--synthesis`` has Yosys count those of TFC and NID; ``--resnet`` solves
+a ResNet-50.
 """
 
 import argparse
