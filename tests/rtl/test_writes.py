@@ -146,8 +146,8 @@ def test_a_memory_is_where_it_should_be(depth, width, memory, style):
 
 
 @pytest.mark.parametrize("depth, width, styles", [
-    (64, 784, ("lutram", "block")),     # 1046 LUTs or 22 halves of 64; 7840
-    (16, 784, ("lutram", "block")),     # 1960 on ECP5
+    (64, 784, ("lutram", "block")),     # 1046 LUTs or 22 halves of 64; 7840 or 22 of 128
+    (16, 784, ("lutram", "lutram")),    # 1960 on ECP5
     (8, 16, ("lutram", "lutram")),      # 40 there
 ])
 def test_families_have_ram_of_their_own(depth, width, styles):
