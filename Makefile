@@ -18,7 +18,7 @@ demo: $(VENV)/installed
 	@echo "open $(CURDIR)/$(DEMO)/report.html"
 
 bitstream: $(VENV)/installed-pnr
-	$(BIN)/quinnoa build $(MNIST)/tfc_w2a2.onnx --board $(BOARD) -o build/$(BOARD) --top 1 \
+	$(BIN)/quinnoa build $(MNIST)/tfc_w1a1.onnx --board $(BOARD) -o build/$(BOARD) --fold $(MNIST)/tfc_fold.toml \
 		--images $(MNIST)/digits.npy --labels $(MNIST)/labels.npy
 
 test: $(VENV)/installed-dev typings
