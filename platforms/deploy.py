@@ -15,6 +15,7 @@ import numpy as np
 from quinnoa.errors import QuinnoaError
 
 from .bitfile import read_bitstream
+from .driver.accelerator import FORMAT
 from .driver.errors import DriverError
 from .driver.host import Host
 from .frames import FrameFormat
@@ -23,7 +24,6 @@ from .manual import c_header, readme
 
 __all__ = ["contents_file", "frame_formats", "write_deploy"]
 
-FORMAT = 1                               # of the metadata
 METADATA = "accelerator.json"
 DRIVER = Path(__file__).parent / "driver"
 VALIDATE = '''"""Validate: the images that came with the accelerator, and how fast it is."""

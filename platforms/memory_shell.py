@@ -16,7 +16,7 @@ from .frames import FrameReader, FrameWriter
 __all__ = ["MAGIC", "QUEUE", "REGISTERS", "VERSION", "MemoryShell"]
 
 MAGIC = 0x514E4E41          # "QNNA"
-VERSION = 1
+VERSION = 1                 # of the registers
 # Byte addresses; see docs/architecture.md.
 REGISTERS = {
     "MAGIC": 0x00, "VERSION": 0x04, "NETWORK_ID": 0x08, "SHAPE_ID": 0x10, "CONTROL": 0x18,

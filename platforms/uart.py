@@ -6,14 +6,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .frames import FrameReader, FrameWriter
+from .memory_shell import MAGIC
 from .packets import HEADER_WORDS, Answer, Flag, Kind, PacketReceiver, PacketSender
 from .resend import ResendBuffer
 from .serial import SerialReceiver, SerialTransmitter
 
 __all__ = ["UARTShell"]
 
-MAGIC = 0x514E4E41
-VERSION = 1
+VERSION = 1                              # of the protocol
 # Cycles for which a reset is held: more than any unit needs.
 RESET_CYCLES = 16
 # Words of a reply: with its CRC, one less than a COBS block.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from quinnoa.errors import QuinnoaError
-from quinnoa.flow import load_folder, read_array
+from quinnoa.flow import read_array
+from quinnoa.folder import load_folder
+from quinnoa.process import Progress, silent
 
 if TYPE_CHECKING:
     from quinnoa.graph.network import Network
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from quinnoa.platforms.toolchains import plan as plans
     from quinnoa.platforms.toolchains.tool import Result
 
-__all__ = ["BAUD", "build_bitstream", "check_device", "place_part"]
+__all__ = ["BAUD", "build_bitstream", "place_part"]
 
 # Bits a second of a UART: what the USB bridges of all boards here can do.
 BAUD = 1_000_000
@@ -25,15 +27,11 @@ BAUD = 1_000_000
 SAMPLES = 1000
 
 
-def _silent(stage: str, done: int = 0, total: int = 0) -> None:
-    """Take progress and say nothing."""
-
-
 def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None = None,
                     toolchain: str | None = None, host: str | None = None, baud: int = BAUD,
                     images: Path | str | None = None, labels: Path | str | None = None,
                     prepare: bool = False,
-                    progress: Callable[..., None] = _silent) -> dict[str, Any]:
+                    progress: Progress = silent) -> dict[str, Any]:
     """Build a compiled folder for a board; return its report, with ``build`` in it.
 
     The tool's files go to a folder named after the board; ``deploy/`` appears when there is a
@@ -67,7 +65,7 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
                            f"a {chosen.device.name}, which is {chosen.family}; build the model "
                            f"itself, or compile with --device {chosen.device.name}")
     report = read(folder)[0]
-    check_device(report, chosen)
+    chosen.check_room(**report["totals"])
     x, y = _samples(network, images, labels)
 
     progress(f"preparing the project for {chosen.title}")
@@ -87,7 +85,7 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
 
 def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
                host: str | None = None, prepare: bool = False,
-               progress: Callable[..., None] = _silent) -> dict[str, Any]:
+               progress: Progress = silent) -> dict[str, Any]:
     """Place and time a compiled folder's Verilog alone, out of context, by Vivado.
 
     There are no pins, so there is no bitstream: the report gets the area and the clock reached.
@@ -124,7 +122,7 @@ def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
 
 
 def _run(plan: "plans.Plan", folder: Path, into: str, report: dict[str, Any], *, host: str | None,
-         prepare: bool, progress: Callable[..., None]) -> "Result | None":
+         prepare: bool, progress: Progress) -> "Result | None":
     """Write a tool's project and run it there; add what came of it to the report."""
     from quinnoa.platforms.toolchains.plan import execute
     from quinnoa.report import refresh
@@ -147,19 +145,6 @@ def _run(plan: "plans.Plan", folder: Path, into: str, report: dict[str, Any], *,
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     refresh(folder)
     return result
-
-
-def check_device(report: dict[str, Any], board: "Board") -> None:
-    """Refuse a network that the board's device cannot hold, with the numbers."""
-    needs = {"lut": "LUT", "ff": "flip-flops", "bram36": "block RAMs", "uram": "UltraRAMs",
-             "dsp": "DSPs"}
-    wrong = [f"{report['totals'][key]:g} {word} of {getattr(board.device, key):g}"
-             for key, word in needs.items()
-             if report["totals"][key] > getattr(board.device, key)]
-    if wrong:
-        raise QuinnoaError(f"{board.name}: {report['name']} needs about {', '.join(wrong)} that a "
-                           f"{board.device.name} has; fold further (fewer --fps), or take a "
-                           "larger board")
 
 
 def _samples(network: "Network", images: Path | str | None, labels: Path | str | None,

@@ -239,7 +239,7 @@ def build(
     force: Annotated[bool, typer.Option("--force", help="Replace what DIR holds.")] = False,
 ) -> None:
     """Build MODEL, or a compiled DIR, for a board: bitstream, driver and report."""
-    from quinnoa.build import BAUD, build_bitstream, check_device, place_part
+    from quinnoa.build import BAUD, build_bitstream, place_part
     from quinnoa.flow import compile_network
     from quinnoa.platforms.boards import board_named
     from quinnoa.platforms.top import clock_of
@@ -275,7 +275,7 @@ def build(
                 pin_file=pin, lut_share=lut_share, bram_share=bram_share,
                 clock_mhz=clock_of(chosen, clock), writable=writable, force=force,
                 progress=progress)
-            check_device(report, chosen)
+            chosen.check_room(**report["totals"])
         report = build_bitstream(
             folder, board=chosen.name, clock_mhz=clock, toolchain=tool, host=host,
             baud=baud or BAUD, images=images, labels=labels, prepare=prepare, progress=progress)

@@ -26,7 +26,7 @@ def add_finn(report: dict[str, Any], network: Network) -> None:
 
 def add_finn_to_folder(folder: Path) -> None:
     """Add FINN's estimates to the report of a compiled folder."""
-    from quinnoa.flow import load_folder
+    from quinnoa.folder import load_folder
     from quinnoa.report import read
     report, _ = read(folder)
     network, _ = load_folder(folder)

@@ -1,10 +1,6 @@
 """The flow: from a model file to a compiled folder, and from there through simulation."""
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,16 +10,13 @@ from typing import Any
 import numpy as np
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.folder import check_folder, install, load_folder, settings_of
+from quinnoa.process import Progress, silent
 
-__all__ = ["compile_network", "fold", "load", "load_folder", "read_array", "simulate", "solve"]
+__all__ = ["compile_network", "fold", "load", "read_array", "simulate", "solve"]
 
 # Where nothing else is asked: a rate that small boards reach and a camera never asks.
 DEFAULT_FPS = 10_000.0
-FORMAT = 1
-
-
-def _silent(stage: str, done: int = 0, total: int = 0) -> None:
-    """Take progress and say nothing."""
 
 
 def load(path, *, input=None, top=None):
@@ -83,7 +76,7 @@ def fold(network, **options):
 
 def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
           family="generic", pin_file=None, lut_share=None, bram_share=None, steps=True,
-          note: Callable[[str], None] = _silent):
+          note: Callable[[str], None] = silent):
     """Return the folded network, and its solution; of a file of folds there is none."""
     from quinnoa.graph.finn_folding import finn_fold_from_file, is_finn_file
     from quinnoa.graph.fold import (
@@ -135,7 +128,7 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
                     clock_mhz=100.0, family=None, pin_file=None, lut_share=None, bram_share=None,
                     writable=False, finn=False, force=False,
-                    progress: Callable[..., None] = _silent) -> dict[str, Any]:
+                    progress: Progress = silent) -> dict[str, Any]:
     """Compile a network into a folder: Verilog, folds, report; return the report.
 
     The folder appears whole or not at all. One that was there is replaced only if it is a compiled
@@ -175,7 +168,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
 
     started = time.perf_counter()
     folder = Path(folder)
-    _check_folder(folder, force)
+    check_folder(folder, force)
     if family is None:
         family = part_named(device).family if device else "generic"
     if family not in FAMILIES:
@@ -209,8 +202,8 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     if finn:
         add_finn(report, network)
     report["seconds"] = round(time.perf_counter() - started, 3)
-    settings = _settings(network, plan, family, device, clock_mhz, writable)
-    settings["fold_sha256"] = hashlib.sha256(folds.encode()).hexdigest()
+    settings = settings_of(network, plan, folds, family=family, device=device,
+                           clock_mhz=clock_mhz, writable=writable)
     files |= {
         f"{network.name}.v": verilog.encode(),
         "fold.toml": folds.encode(),
@@ -219,7 +212,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         "report.json": (json.dumps(report, indent=2) + "\n").encode(),
     }
     files |= _vivado_ip(top, network.name, family, device)
-    _install(folder, files, settings)
+    install(folder, files)
     refresh(folder)
     return report
 
@@ -246,94 +239,6 @@ def _contents(network, plan, family) -> bytes:
     return contents_file(contents(network, plan), shape_id(network, family), host_arrays(network))
 
 
-def _settings(network, plan, family, device, clock_mhz, writable) -> dict[str, Any]:
-    """Return what ``simulate`` must know of the way a folder was compiled."""
-    return {
-        "format": FORMAT, "name": network.name, "family": family, "device": device,
-        "clock_mhz": clock_mhz, "writable": writable, "top": network.top,
-        "input": network.input.as_dict() if network.input else None,
-        "model_sha256": hashlib.sha256(network.source).hexdigest(),
-        "beats_in": plan.beats_in, "beats_out": plan.beats_out,
-        "i_lanes": plan.i_lanes, "o_lanes": plan.o_lanes,
-    }
-
-
-def _check_folder(folder: Path, force: bool) -> None:
-    """Refuse a folder that cannot be written or that holds what is not ours."""
-    if folder.exists() and not folder.is_dir():
-        raise QuinnoaError(f"{folder} is a file, not a folder; give another name with -o")
-    if folder.is_dir():
-        files = sorted(path.name for path in folder.iterdir())
-        if files and not (folder / "build.json").is_file() and not force and files != ["fold.toml"]:
-            raise QuinnoaError(f"{folder} holds other files ({', '.join(files[:3])}"
-                               f"{', …' if len(files) > 3 else ''}) and no compiled network; "
-                               "give an empty folder with -o, or --force")
-    # The nearest folder that exists must be one we may write to.
-    home = folder
-    while not home.exists():
-        home = home.parent
-    if not os.access(home, os.W_OK | os.X_OK):
-        raise QuinnoaError(f"{home} cannot be written to; give another folder with -o")
-
-
-def _install(folder: Path, files: dict[str, bytes], settings: dict[str, Any]) -> None:
-    """Write all files in a corner, then move them in; build.json, which vouches, comes last."""
-    created = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".compile-", dir=folder))
-    except OSError as error:
-        raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}; give another folder "
-                           "with -o") from None
-    try:
-        for name, content in files.items():
-            (staging / name).write_bytes(content)
-        old = folder / "fold.toml"
-        if old.is_file() and old.read_bytes() != files["fold.toml"]:
-            os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
-        for stale in ("build.json", "report.html", "simulation.json", "outputs.npy",
-                      "weights.npz", "component.xml", "package_ip.tcl"):
-            (folder / stale).unlink(missing_ok=True)
-        for name in sorted(files, key=lambda name: name == "build.json"):
-            os.replace(staging / name, folder / name)
-    except OSError as error:
-        if created:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def load_folder(folder) -> tuple[Any, dict[str, Any]]:
-    """Return the folded network of a compiled folder, and the settings it was compiled with."""
-    from quinnoa.graph.fold import fold_from_file
-    from quinnoa.graph.lower import InputType
-    from quinnoa.graph.writable import widened
-
-    folder = Path(folder)
-    try:
-        settings = json.loads((folder / "build.json").read_text())
-        model = (folder / "model.onnx").read_bytes()
-    except (OSError, ValueError):
-        raise QuinnoaError(f"{folder} is not a compiled folder; make one with: quinnoa compile "
-                           "MODEL -o DIR") from None
-    if settings.get("format") != FORMAT:
-        raise QuinnoaError(f"{folder} was compiled by another version of quinnoa; compile again")
-    if hashlib.sha256(model).hexdigest() != settings["model_sha256"]:
-        raise QuinnoaError(f"{folder / 'model.onnx'} is not the model that was compiled; compile "
-                           "again")
-    folds = folder / "fold.toml"
-    if folds.is_file() and settings.get("fold_sha256") not in (
-            None, hashlib.sha256(folds.read_bytes()).hexdigest()):
-        raise QuinnoaError(f"{folds} was edited since {folder} was compiled; compile again, with "
-                           f"-o {folder}")
-    kind = settings["input"]
-    network = load(folder / "model.onnx", input=InputType(**kind) if kind else None,
-                   top=settings["top"]).renamed(settings["name"])
-    network = fold_from_file(network, folds)
-    return widened(network) if settings.get("writable") else network, settings
-
-
 def read_array(path, what: str) -> np.ndarray:
     """Return the array of a ``.npy`` file; ``what`` names it in errors."""
     try:
@@ -348,7 +253,7 @@ def read_array(path, what: str) -> np.ndarray:
 
 
 def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=None,
-             progress: Callable[..., None] = _silent) -> dict[str, Any]:
+             progress: Progress = silent) -> dict[str, Any]:
     """Run inputs through a compiled folder; write and return ``simulation.json``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Outside programs that run for minutes: followed line by line, logged, and ended in time."""
+"""Long work: how its progress is told, and outside programs, followed to their end."""
 
 import subprocess
 import tempfile
@@ -9,9 +9,16 @@ from pathlib import Path
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["follow"]
+__all__ = ["Progress", "follow", "silent"]
+
+# Called with a stage's name, and, where it is known, the share done.
+Progress = Callable[..., None]
 
 LAST_WORDS = 12                  # lines of a failed program that its error quotes
+
+
+def silent(stage: str, done: int = 0, total: int = 0) -> None:
+    """Take progress and say nothing."""
 
 
 def follow(command: Sequence[str], what: str, *, folder: Path, log: Path, input: str = "",

@@ -9,7 +9,7 @@ from amaranth import Shape, ShapeCastable
 
 from quinnoa.rtl.raw import RawSum
 from quinnoa.rtl.rows import Rows, simplify_steps, type_range, value_range
-from quinnoa.rtl.shapes import is_bipolar, shape_for
+from quinnoa.rtl.shapes import shape_for
 from quinnoa.rtl.thresholds import Thresholds
 
 __all__ = ["Facts", "Same", "bits_of_shape", "columns_of", "matrix_facts"]
@@ -138,8 +138,3 @@ def matrix_facts(weights: np.ndarray, thresholds: Thresholds | None,
                  inverts: bool, writable: bool = False) -> Facts:
     """Return the facts of a matrix; the same object for the same arrays."""
     return _matrix_facts(Same(weights), Same(thresholds), x_shape, w_shape, inverts, writable)
-
-
-def is_bipolar_shape(shape: Shape | ShapeCastable) -> bool:
-    """Tell whether an element is -1 or +1."""
-    return is_bipolar(shape)

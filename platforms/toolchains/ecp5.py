@@ -17,10 +17,10 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from quinnoa.process import follow
+from quinnoa.process import Progress, follow, silent
 from quinnoa.synthesis import synthesise
 
-from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
+from .tool import Area, Plan, Result, Tool, ToolError
 
 __all__ = ["LEAST_VERSION", "TIMEOUT", "build", "find", "place_and_route", "read_report"]
 

@@ -6,9 +6,10 @@ from importlib import import_module
 from quinnoa.errors import QuinnoaError
 from quinnoa.platforms.boards import Board
 from quinnoa.platforms.top import top_for
+from quinnoa.process import Progress, silent
 from quinnoa.verilog import rtlil_to_verilog
 
-from .tool import Plan, Progress, Result, ToolError, silent
+from .tool import Plan, Result, ToolError
 
 __all__ = ["execute", "plan_for"]
 

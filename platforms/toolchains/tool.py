@@ -1,6 +1,6 @@
 """What every toolchain module gives: the tool that was found, and what came of a build."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,14 +8,7 @@ from amaranth.build.run import BuildPlan
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["Area", "Plan", "Progress", "Result", "Tool", "ToolError", "silent"]
-
-# Called with a stage's name, and, where the tool tells, the share done.
-Progress = Callable[..., None]
-
-
-def silent(stage: str, done: int = 0, total: int = 0) -> None:
-    """Take progress and say nothing."""
+__all__ = ["Area", "Plan", "Result", "Tool", "ToolError"]
 
 
 class ToolError(QuinnoaError):

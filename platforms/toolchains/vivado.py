@@ -9,9 +9,9 @@ from pathlib import Path
 from amaranth.build.run import BuildPlan
 
 from quinnoa.errors import QuinnoaError
-from quinnoa.process import follow
+from quinnoa.process import Progress, follow, silent
 
-from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
+from .tool import Area, Plan, Result, Tool, ToolError
 
 __all__ = ["LEAST_VERSION", "build", "build_remote", "find", "out_of_context", "read_area",
            "read_layers", "read_result", "read_timing"]

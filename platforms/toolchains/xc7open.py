@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from quinnoa.process import follow
+from quinnoa.process import Progress, follow, silent
 
-from .tool import Area, Plan, Progress, Result, Tool, ToolError, silent
+from .tool import Area, Plan, Result, Tool, ToolError
 
 __all__ = ["TOOLS", "build", "find", "read_log"]
 

@@ -90,8 +90,8 @@ def test_a_part_that_is_too_small_is_refused_with_the_numbers(capsys, tmp_path, 
     (out / "report.json").write_text(json.dumps(report))
     status, said = run(capsys, "build", out, "--board", "pynq-z1")
     assert status == 1
-    assert ("pynq-z1: tiny needs about 60000 LUT of 53200, 141 block RAMs of 140 that a xc7z020 "
-            "has; fold further (fewer --fps), or take a larger board") in " ".join(said.split())
+    assert ("pynq-z1 (xc7z020) is too small: the design takes 60000 LUT of 53200, 141 BRAM36 of "
+            "140; fold further, or take a larger board") in " ".join(said.split())
 
 
 def test_a_folder_that_is_not_whole_or_cannot_be_written_is_refused(capsys, tmp_path, model):

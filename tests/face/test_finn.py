@@ -9,7 +9,7 @@ import pytest
 import quinnoa
 from quinnoa import cli
 from quinnoa.finn import add_finn_to_folder
-from quinnoa.flow import load_folder
+from quinnoa.folder import load_folder
 from quinnoa.graph.finn_cost import finn_cost
 from tests.snippets import ROOT, snippets
 from tests.snippets import run as run_snippet
