@@ -9,7 +9,7 @@ import pytest
 from quinnoa import cli
 from quinnoa.platforms.boards import BOARDS
 from tests.models import inputs, mlp
-from tests.platforms.test_vivado import FAKE, HIERARCHY, TIMING, UTILIZATION_7
+from tests.platforms.vivado_reports import FAKE, HIERARCHY, TIMING, UTILIZATION_7
 
 WIDTHS = (16, 8, 4)
 
