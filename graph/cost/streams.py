@@ -72,28 +72,30 @@ def width(unit: Any, family: str) -> Parts:
     # What came in, and of every cell what it takes in one step or another, and when it does.
     parts.ff += unit.i_lanes * bits
     size = max(unit.o_lanes, *((step.offset or 0) + unit.i_lanes for step in kinds))
-    moves = [_moves(unit, kinds, u, size) for u in range(size)]
-    ways = [len(set(move) - {"stay"}) for move in moves]
+    moves = _moves(unit, kinds, size)
+    ordered = np.sort(moves, axis=0)
+    ways = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0) - (ordered[0] == _STAY)
     # A LUT6 has elements to choose from and the kind of the step; MUXF7 join two.
-    parts.add("cells", bits * sum(ceil((n + kind - 1) / 5) for n in ways if n > 1), bits * size)
-    enables = {tuple(way == "stay" for way in move) for move in moves}
+    parts.add("cells", bits * int(-(-(ways[ways > 1] + kind - 1) // 5).sum()), bits * size)
+    enables = set(map(bytes, np.packbits(moves == _STAY, axis=0).T))
     parts.add("enables", len(enables) + kind)
     return parts
 
 
-def _moves(unit: Any, kinds: list[Any], u: int, size: int) -> list[Any]:
-    """Return what cell ``u`` takes in each kind of step: of the beat, of another cell, 0."""
-    sources: list[Any] = []
-    for step in kinds:
-        if step.end <= u < unit.o_lanes:
-            sources.append("zero")
-        elif step.offset is not None and step.offset <= u < step.offset + unit.i_lanes:
-            sources.append(u - step.offset)
-        elif step.shift and u + unit.o_lanes < size:
-            sources.append(("cell", u + unit.o_lanes))
-        else:
-            sources.append("stay")
-    return sources
+# What a cell takes besides an element of the beat, by its number; the least is to stay.
+_STAY, _ZERO, _NEXT = -3, -2, -1
+
+
+def _moves(unit: Any, kinds: list[Any], size: int) -> np.ndarray:
+    """Return what each cell takes in each kind of step: (kinds, size)."""
+    moves = np.full((len(kinds), size), _STAY)
+    for row, step in zip(moves, kinds, strict=True):
+        if step.shift:
+            row[:max(size - unit.o_lanes, 0)] = _NEXT
+        if step.offset is not None:
+            row[step.offset:step.offset + unit.i_lanes] = np.arange(unit.i_lanes)
+        row[step.end:unit.o_lanes] = _ZERO
+    return moves
 
 
 def _interval(gives: list[bool]) -> int:
