@@ -2,25 +2,21 @@
 """Costs: what the solver reckons with: folds of a layer, and what stands between layers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import ceil, lcm, prod
+from math import ceil
 from typing import Any
 
 import numpy as np
 from amaranth import Shape
 
-from quinnoa.rtl.width import WidthConverter
-
 from .cost.streams import fork as fork_parts
-from .cost.streams import width as width_parts
 from .lanes import Axis, axes, cycles, i_lanes, o_lanes
 from .layers import Depthwise, Fold, Layer, MatMul, Stream, Window
 from .resources import Resources, calibrated, estimate
+from .solver_widths import between
 
-__all__ = ["Between", "Pins", "as_costs", "between", "choices", "fork", "least_between",
-           "network_resources", "one_axis", "take"]
+__all__ = ["Pins", "as_costs", "choices", "fork", "network_resources", "one_axis", "take"]
 
 # By layer what its fold must have.
 Pins = Mapping[str, Mapping[str, Any]]
@@ -117,67 +113,12 @@ def _sizes(whole: int) -> list[int]:
 
 
 def _memories(layer: Layer) -> tuple[str, ...]:
-    """Return where weights, or windows, may be; "auto" first, which all else must beat."""
+    """Return where weights, or windows, may be."""
     if isinstance(layer, Window):
-        return "auto", "lutram", "block"
+        return "lutram", "block"
     if isinstance(layer, MatMul | Depthwise):
-        return "auto", "lutrom", "block"
+        return "lutrom", "block"
     return ("auto",)
-
-
-@dataclass(frozen=True)
-class Between:
-    """What width converters between two layers take, and the cycles a frame they need."""
-
-    need: Resources
-    cycles: int
-
-
-class _Unlaid(WidthConverter):
-    """A width converter that is reckoned with, but not laid: its ports would take the longest."""
-
-    def __init__(self, shape: Any, *, elements: int, i_lanes: int, o_lanes: int) -> None:
-        self.shape, self.elements = shape, elements
-        self.i_lanes, self.o_lanes = i_lanes, o_lanes
-        self._steps = self._make_steps()
-
-    @property
-    def ii(self) -> int:
-        return len(self._steps)
-
-
-def between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int,
-            family: str) -> Between:
-    """Return what stands between a stream as it is given and as it is taken."""
-    if given.dims == taken.dims and given_lanes == taken_lanes:
-        return Between(Resources(), 0)
-    elements = given.channels
-    if given.channels % given_lanes == taken.channels % taken_lanes == 0:
-        # Steps repeat: as many elements as both lanes fill show them all.
-        elements = lcm(given_lanes, taken_lanes)
-        return _converters(Shape.cast(given.shape).width, elements, given_lanes, elements,
-                           taken_lanes, prod(given.dims), family)
-    return _converters(Shape.cast(given.shape).width, given.channels, given_lanes, taken.channels,
-                       taken_lanes, prod(given.dims), family)
-
-
-@lru_cache(maxsize=1 << 16)
-def _converters(bits: int, given: int, given_lanes: int, taken: int, taken_lanes: int, total: int,
-                family: str) -> Between:
-    from .units import converters
-    units: list[_Unlaid] = converters(Stream((given,), Shape(bits)), given_lanes,
-                                      Stream((taken,), Shape(bits)), taken_lanes, _Unlaid)
-    need = Resources()
-    for unit in units:
-        need += calibrated("width", width_parts(unit, family), family)
-    return Between(need, max((unit.ii * (total // unit.elements) for unit in units), default=0))
-
-
-def least_between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: int) -> float:
-    """Return LUTs that width converters take at the least: some of every lane that they give."""
-    if given_lanes == taken_lanes:
-        return 0.0
-    return 0.5 * taken_lanes * Shape.cast(given.shape).width
 
 
 def fork(stream: Stream, lanes: int, ways: int, family: str) -> Resources:

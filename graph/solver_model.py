@@ -6,7 +6,7 @@ giver's, each reader with a converter of its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -17,8 +17,9 @@ from quinnoa.errors import FoldError
 from .lanes import cycles, fastest, i_lanes, o_lanes
 from .layers import Fold, Layer, Stream
 from .network import Network
-from .solver_costs import Pins, as_costs, between, choices, fork, least_between, take
+from .solver_costs import Pins, as_costs, choices, fork, take
 from .solver_sweep import FORBIDDEN, Choice, Factor, Problem
+from .solver_widths import between, least_between
 
 __all__ = ["Model", "Option", "options"]
 
@@ -65,8 +66,8 @@ class Model:
     def __init__(self, network: Network, target: int, family: str,
                  pins: Pins | None = None) -> None:
         self.network, self.target, self._family = network, target, family
-        pins = pins or {}
-        self._options = [options(layer, target, family, pins.get(layer.name))
+        self._pins = pins or {}
+        self._options = [options(layer, target, family, self._pins.get(layer.name))
                          for layer in network.layers]
         self._values: list[list[Any]] = []
         self._factors: list[Factor] = []
@@ -78,8 +79,15 @@ class Model:
     def folded(self, choice: Choice) -> Network:
         """Return the network in the folds of a choice."""
         return self.network.with_layers([
-            layer.folded(some[choice.options[k]].fold) for layer, some, k in
+            layer.folded(self._named(layer, some[choice.options[k]])) for layer, some, k in
             zip(self.network.layers, self._options, self._layers, strict=True)])
+
+    def _named(self, layer: Layer, option: Option) -> Fold:
+        """Return the fold of an option; its memory as "auto", where that is no other."""
+        auto = replace(option.fold, memory="auto")
+        alike = (as_costs(take(layer, auto, self._family)) == option.cost).all()
+        pinned = "memory" in self._pins.get(layer.name, {})
+        return auto if alike and not pinned else option.fold
 
     def _variable(self, values: Sequence[Any]) -> int:
         self._values.append(list(values))

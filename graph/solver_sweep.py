@@ -203,26 +203,17 @@ class Problem:
         for x in reversed(self._order):
             pending = [y for y in pending if y != x] + self._children[x]
             after = tuple(sorted({y for child in pending for y in self._scope[child]}))
-            reached: dict[tuple[int, ...], list[_Start]] = {}
+            reached: dict[tuple[int, ...], list[_Way]] = {}
             for state, group in starts.items():
                 values = dict(zip(live, state, strict=True))
-                rests = [sweep.rest(pending, values, x) for sweep, _ in ends]
+                rests = np.array([sweep.rest(pending, values, x) for sweep, _ in ends])
                 costs = np.array([start.cost for start in group])
-                for value, cost, picks in self._extensions(x, values):
-                    rest = np.array([rest[value] for rest in rests])
+                for value, picks in self._extensions(x, values):
                     key = tuple((values | {x: value})[y] for y in after)
-                    while True:
-                        totals = costs + cost
-                        leads = ((totals <= limits).all(axis=1)
-                                 & (totals @ weights + rest <= most).all(axis=1))
-                        if not leads.any() or not any([self.factors[k].refine(option)
-                                                       for k, option in picks.items()]):
-                            break
-                        cost = sum(self.factors[k].costs[option] for k, option in picks.items())
-                    reached.setdefault(key, []).extend(
-                        _Start(totals[k], (group[k], x, value, picks))
-                        for k in np.flatnonzero(leads))
-            starts = {state: _undominated(group) for state, group in reached.items() if group}
+                    reached.setdefault(key, []).append(
+                        _Way(group, costs, rests[:, value], x, value, picks))
+            starts = {state: group for state, ways in reached.items()
+                      if (group := self._followed(ways, limits, weights, most))}
             live = after
             if sum(map(len, starts.values())) > MOST_STARTS:
                 self.exact = False
@@ -232,21 +223,56 @@ class Problem:
             return known
         return min(ended, key=lambda start: float(objective.weights @ start.cost)).choice(self)
 
-    def _extensions(self, x: int, values: dict[int, int]) -> list[
-            tuple[int, np.ndarray, dict[int, int]]]:
-        """Return the values of a variable, with what its factors then take, and their options."""
-        found: dict[int, list[tuple[np.ndarray, dict[int, int]]]] = {
-            value: [(np.zeros(2), {})] for value in range(self.sizes[x])}
+    def _followed(self, ways: list["_Way"], limits: np.ndarray, weights: np.ndarray,
+                  most: np.ndarray) -> list["_Start"]:
+        """Return the starts that may lead within all bounds and that none beats, costs exact.
+
+        ``weights`` of each bound, (resources, bounds), and the ``most`` that it may come to.
+        """
+        places = [(way, k) for way in ways for k in range(len(way.group))]
+        rests = np.array([way.rest for way, _ in places])
+        while True:
+            # Of costs that are not exact yet only those of the starts that are left are asked for.
+            totals = np.concatenate([way.costs + self._cost_of(way.picks) for way in ways])
+            leads = np.flatnonzero((totals <= limits).all(axis=1)
+                                   & (totals @ weights + rests <= most).all(axis=1))
+            kept = leads[_undominated(totals[leads])]
+            if not any([self.factors[k].refine(option) for place in kept
+                        for k, option in places[place][0].picks.items()]):
+                return [_Start(totals[place], (way.group[k], way.x, way.value, way.picks))
+                        for place in kept for way, k in [places[place]]]
+
+    def _cost_of(self, picks: dict[int, int]) -> np.ndarray:
+        """Return what some options take together."""
+        return sum((self.factors[k].costs[option] for k, option in picks.items()), np.zeros(2))
+
+    def _extensions(self, x: int, values: dict[int, int]) -> list[tuple[int, dict[int, int]]]:
+        """Return the values of a variable, with options of its factors that agree with them."""
+        found: dict[int, list[dict[int, int]]] = {value: [{}] for value in range(self.sizes[x])}
         for k in self._of[x]:
             factor, column = self.factors[k], self.factors[k].scope.index(x)
             of_value: dict[int, list[int]] = {}
             for option in factor.options(values):
                 if (factor.costs[option] < FORBIDDEN).all():
                     of_value.setdefault(int(factor.at[option, column]), []).append(int(option))
-            found = {value: [(cost + factor.costs[option], picks | {k: option})
-                             for cost, picks in found[value] for option in options]
+            found = {value: [picks | {k: option} for picks in found[value] for option in options]
                      for value, options in of_value.items() if value in found}
-        return [(value, cost, picks) for value, ways in found.items() for cost, picks in ways]
+        return [(value, picks) for value, ways in found.items() for picks in ways]
+
+
+@dataclass(eq=False)
+class _Way:
+    """How a group of starts goes on: with a value of ``x`` and options of its factors.
+
+    ``rest`` is what each bound says that it takes at the least from there.
+    """
+
+    group: list["_Start"]
+    costs: np.ndarray
+    rest: np.ndarray
+    x: int
+    value: int
+    picks: dict[int, int]
 
 
 @dataclass(eq=False)
@@ -268,15 +294,12 @@ class _Start:
         return Choice(tuple(values), tuple(options), self.cost)
 
 
-def _undominated(starts: list[_Start]) -> list[_Start]:
-    """Return the starts that no other beats in every resource, or equals and came first."""
-    kept: list[_Start] = []
-    least = np.inf
-    for start in sorted(starts, key=lambda each: tuple(each.cost)):
-        if start.cost[1] < least:
-            kept.append(start)
-            least = start.cost[1]
-    return kept
+def _undominated(costs: np.ndarray) -> np.ndarray:
+    """Return the rows that no other beats in both columns, or equals and came first."""
+    order = np.lexsort(costs.T[::-1])
+    second = costs[order, 1]
+    least = np.minimum.accumulate(np.append(np.inf, second[:-1]))
+    return order[second < least]
 
 
 class _Sweep:

@@ -17,7 +17,8 @@ from quinnoa.graph.layers import Add, Depthwise, Fold, MatMul, Reduce, Stream, W
 from quinnoa.graph.network import Network
 from quinnoa.graph.resources import Resources, layer_resources, unit_resources
 from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
-from quinnoa.graph.solver_costs import between, least_between, network_resources
+from quinnoa.graph.solver_costs import network_resources
+from quinnoa.graph.solver_widths import between, least_between
 from quinnoa.rtl.families import XC7
 from quinnoa.rtl.shapes import BIPOLAR
 
