@@ -53,12 +53,12 @@ def _second(a, b):
 
 
 @cache
-def _table(function, places, tables, split, size):
-    """Return the truth table of ``function`` over terms at ``places`` of ``size`` inputs."""
+def _table(function, terms, split, size):
+    """Return the truth table of ``function`` over terms, (places among ``size`` inputs, table)."""
     init = 0
     for index in range(2 ** size):
         ones = [table >> sum((index >> p & 1) << k for k, p in enumerate(place)) & 1
-                for place, table in zip(places, tables, strict=True)]
+                for place, table in terms]
         init |= int(function(sum(ones[:split]), sum(ones[split:]))) << index
     return init
 
@@ -81,13 +81,12 @@ class _Builder:
 
     def lut(self, functions, a, b=()):
         """Lay one site with one or two functions of the terms ``a`` and ``b``; return its nets."""
-        terms = [*a, *b]
-        inputs = tuple(dict.fromkeys(n for t in terms for n in t.nets))
-        size = 5 if len(functions) == 2 else 6
+        place = {}                       # of every net among the inputs
+        terms = tuple([(tuple([place.setdefault(n, len(place)) for n in t.nets]), t.table)
+                       for t in (*a, *b)])
+        inputs, size = tuple(place), 5 if len(functions) == 2 else 6
         assert len(inputs) <= size, f"{len(inputs)} inputs do not fit a LUT of {size}"
-        places = tuple(tuple(inputs.index(n) for n in t.nets) for t in terms)
-        o6, *o5 = (_table(f, places, tuple(t.table for t in terms), len(a), size)
-                   for f in functions)
+        o6, *o5 = [_table(f, terms, len(a), size) for f in functions]
         if not o5:
             self.add(Lut(inputs, o6, o := self.net()))
             return (o,)
@@ -102,7 +101,7 @@ class _Builder:
 
 
 def _inputs(terms):
-    return len({n for t in terms for n in t.nets})
+    return len(set().union(*[t.nets for t in terms]))
 
 
 def _count(builder, terms):
