@@ -9,8 +9,9 @@ from amaranth.lib.wiring import In, Out
 from .shapes import range_of
 from .steps import Steps, raw_shape, stored
 from .table import Table
+from .thresholds import NEVER
 
-__all__ = ["STYLES", "Comparators", "Search", "bank"]
+__all__ = ["STYLES", "Comparators", "Search", "bank", "cheapest_style"]
 
 STYLES = ("parallel", "search")
 # 16 lanes of 64 channels, LUTs by Yosys for xc7, in parallel and by search: 3 steps of 10 bits
@@ -23,11 +24,16 @@ def bank(*, thresholds, lanes, channels, a_shape, style="auto"):
     if style not in ("auto", *STYLES):
         raise ValueError(f"style must be auto, {', '.join(STYLES)}: it is {style!r}")
     if style == "auto":
-        falls = thresholds.falls
-        monotone = np.all(falls.all(axis=1) | ~falls.any(axis=1))
-        style = "search" if monotone and thresholds.steps >= SEARCH_FROM else "parallel"
+        style = cheapest_style(thresholds)
     kind = Search if style == "search" else Comparators
     return kind(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape)
+
+
+def cheapest_style(thresholds):
+    """Return "search" for many steps, where every channel only rises or only falls."""
+    real, falls = thresholds.values < NEVER, thresholds.falls
+    both = (falls & real).any(axis=1) & (~falls & real).any(axis=1)
+    return "search" if thresholds.steps >= SEARCH_FROM and not both.any() else "parallel"
 
 
 def delayed(m, value, cycles):

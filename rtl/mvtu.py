@@ -2,11 +2,12 @@
 """Matrix-vector-threshold unit: computes ``y = thresholds(W @ x)`` for every vector ``x``."""
 
 import numpy as np
-from amaranth import Cat, Const, Module, Mux, Shape, Signal, unsigned
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
+from .bank import bank, cheapest_style
 from .checks import check_alike, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
 from .families import GENERIC
@@ -34,7 +35,8 @@ class MVTU(wiring.Component):
     beat f if s == SF - 1. The passes f > 0 replay the beats from a memory of SF words.
 
     Timing: ``II = NF * SF`` cycles a vector. Steps happen as ``schedule`` says; from there they
-    run free through the pipeline: operands, dot product, accumulator, comparison, outlet.
+    run free through the pipeline: operands, dot product, accumulator, comparison, outlet. Many
+    steps are searched for by a threshold bank behind the accumulators; few have a comparator each.
 
     Parameters
     ----------
@@ -98,9 +100,11 @@ class MVTU(wiring.Component):
         replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2
         self._operands_at = max(replay, self._weights.latency)
         self._sum_at = self._operands_at + self._accumulator().latency
+        self._bank = self._lay_bank()
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
-        self._beat_at = self._compared_at + len(_count_levels(steps)[1:])
+        self._beat_at = (self._sum_at + self._bank.latency if self._bank else
+                         self._compared_at + len(_count_levels(steps)[1:]))
         self._constants = {
             name: (make_memory(words, width=width, writable=writable and name in _WRITTEN,
                                family=family), at)
@@ -143,6 +147,16 @@ class MVTU(wiring.Component):
         return weights, (Rows.of_values(low, high, **meaning) if steps is None else
                          Rows.of_steps(low, high, *steps, **meaning, alike=self.writable))
 
+    def _lay_bank(self):
+        """Return the bank that searches for the steps of the rows; None where there are few."""
+        if self.thresholds is None or self.writable:
+            return None
+        thresholds = self._rows.thresholds(self.y_shape)
+        if cheapest_style(thresholds) == "parallel":
+            return None
+        return bank(thresholds=thresholds, lanes=self.pe, channels=self.mh,
+                    a_shape=signed(self.acc_width), style="search")
+
     def _lay_weights(self, weights):
         """Lay the weights: words, and their width."""
         # Weight word f*SF + s holds W[f*PE : (f+1)*PE, s*SIMD : (s+1)*SIMD].
@@ -164,6 +178,8 @@ class MVTU(wiring.Component):
 
         start_at = self._operands_at + self._accumulator().init_latency
         lay("start", rows.start, self.acc_width, start_at)
+        if self._bank:
+            return constants            # its rows past the end are 0 already
         if rows.steps > 1:
             lay("compare", rows.compare, self.acc_width, self._sum_at)
         if self.writable and rows.steps:
@@ -278,7 +294,8 @@ class MVTU(wiring.Component):
             self._contents.connect(m, self.writes)
 
         # Values of the rows, and out.
-        make = self._sums_out if self.thresholds is None else self._steps_out
+        make = (self._searched_out if self._bank else self._sums_out if self.thresholds is None else
+                self._steps_out)
         lanes = make(m, sums, constants)
         if "full" in constants:
             real = self.mh - (self.nf - 1) * self.pe
@@ -323,6 +340,8 @@ class MVTU(wiring.Component):
         """
         asked = {name: at - store.latency for name, (store, at) in self._constants.items()
                  if store.latency}
+        if self._bank:
+            asked["group"] = self._sum_at
         if asked:
             # One counter serves all: it steps when the first of them has been asked.
             earliest = min(asked.values())
@@ -333,6 +352,8 @@ class MVTU(wiring.Component):
             if name in asked:
                 m.d.comb += store.addr.eq(delay(m, row, asked[name] - earliest))
             constants[name] = store.data
+        if self._bank:
+            constants["group"] = delay(m, row, asked["group"] - earliest)
         return constants
 
     def _sums_out(self, m, sums, constants):
@@ -341,6 +362,14 @@ class MVTU(wiring.Component):
             return sums
         rest = constants.get("rest", Const(0, self.pe))
         return [Cat(rest[p], acc) for p, acc in enumerate(sums)]
+
+    def _searched_out(self, m, sums, constants):
+        """Return what the bank finds."""
+        m.submodules.bank = found = self._bank
+        m.d.comb += found.group.eq(constants["group"])
+        for lane, acc in zip(found.a, sums, strict=True):
+            m.d.comb += lane.eq(Cat(acc[:-1], ~acc[-1]))
+        return list(found.y)
 
     def _steps_out(self, m, sums, constants):
         """Return ``base + sum_k (c[k] ^ falls[k])``."""
@@ -352,7 +381,7 @@ class MVTU(wiring.Component):
             bits = []
             for k in range(steps):
                 c = acc[-1]
-                if k != steps // 2:
+                if k != self._rows.middle:
                     c = acc >= constants["compare"].word_select(p * steps + k, self.acc_width)
                 if "falls" in constants:
                     c = c ^ constants["falls"][p if self.writable else p * steps + k]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .shapes import is_bipolar, range_of, shape_for
+from .thresholds import NEVER, Thresholds
 
 __all__ = ["Rows", "simplify_steps", "type_range", "value_range"]
 
@@ -67,10 +68,10 @@ def simplify_steps(weights, x_shape, w_shape, thresholds):
 class Rows:
     """Row by row, in the raw domain of ``Dot``: ``acc = start + raw``, of ``width`` bits.
 
-    With thresholds, the middle step needs no comparator: it is reached where the top bit of acc
-    is set::
+    With thresholds, the middle step, where a search begins, needs no comparator: it is reached
+    where the top bit of acc is set::
 
-        start = 2**(width - 1) - T[N // 2],    c[k] = acc >= compare[k]
+        start = 2**(width - 1) - T[middle],    c[k] = acc >= compare[k]
         y     = base + sum_k (c[k] ^ falls[k])
 
     Without, acc may be signed, and ``y = scale * acc + rest``: for scale 2 ``rest`` is the bit
@@ -79,8 +80,8 @@ class Rows:
     Attributes
     ----------
     start, base, rest : array of int, (MH,)
-    compare, falls : array, (MH, N)
-        Without thresholds N is 0.
+    compare, falls, never : array, (MH, N)
+        ``never``: no sum reaches this step. Without thresholds N is 0.
     width : int
         The fewest bits that hold the final ``acc`` of every row; sums on the way may wrap.
     """
@@ -90,6 +91,7 @@ class Rows:
     rest: np.ndarray
     compare: np.ndarray
     falls: np.ndarray
+    never: np.ndarray
     width: int
     scale: int
 
@@ -98,6 +100,19 @@ class Rows:
         """N."""
         return self.compare.shape[1]
 
+    @property
+    def middle(self):
+        """The step that is the top bit of acc."""
+        return _middle(self.steps)
+
+    def thresholds(self, shape):
+        """Return the steps as ``Thresholds`` to ``shape`` of acc with its top bit turned, signed.
+
+        So the middle step is at 0.
+        """
+        values = np.where(self.never, NEVER, self.compare - (1 << (self.width - 1)))
+        return Thresholds(values, shape, self.base + self.falls.sum(axis=1), self.falls)
+
     @classmethod
     def of_values(cls, low, high, *, scale, offset):
         """Make rows without thresholds, of values from ``low`` to ``high`` (MH,)."""
@@ -105,8 +120,8 @@ class Rows:
         start, rest = offset // scale, offset % scale
         none = np.zeros((len(low), 0), np.int64)
         width = shape_for(low.min(), high.max()).width - (scale == 2)
-        return cls(start, 0 * start, rest, none, none.astype(bool), max(width, 1),
-                   scale)
+        flags = none.astype(bool)
+        return cls(start, 0 * start, rest, none, flags, flags, max(width, 1), scale)
 
     @classmethod
     def of_steps(cls, low, high, values, falls, base, *, scale, offset, alike=False):
@@ -120,7 +135,7 @@ class Rows:
 
         raw_low, raw_high = raw(low[:, None]), raw(high[:, None])
         steps = np.clip(raw(values), raw_low, raw_high + 1)
-        middle = steps[:, steps.shape[1] // 2, None]
+        middle = steps[:, _middle(steps.shape[1]), None]
         # All that is compared, less the middle step, has to fit a signed number.
         apart = np.concatenate([raw_low, raw_high, steps], axis=1) - middle
         width = shape_for(min(apart.min(), -1), apart.max()).width
@@ -131,4 +146,9 @@ class Rows:
         zero = 1 << (width - 1)
         # A step that falls adds -c == (1 ^ c) - 1.
         return cls(zero - middle[:, 0], base - falls.sum(axis=1), 0 * base,
-                   zero + steps - middle, falls, width, scale)
+                   zero + steps - middle, falls, steps > raw_high, width, scale)
+
+
+def _middle(steps):
+    """Return which of ``steps`` a binary search compares with first."""
+    return 2 ** (steps.bit_length() - 1) - 1

@@ -5,8 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from amaranth import Shape, ShapeCastable
+from amaranth import Shape, ShapeCastable, signed
 
+from quinnoa.rtl.bank import Search, cheapest_style
 from quinnoa.rtl.raw import RawSum
 from quinnoa.rtl.rows import Rows, simplify_steps, type_range, value_range
 from quinnoa.rtl.shapes import shape_for
@@ -50,6 +51,8 @@ class Facts:
         Thresholds a row; without thresholds 0.
     constants : dict of str to (array, int)
         By name what the rows need: (MH, elements) and the bits of an element.
+    searched : Thresholds, optional
+        Of the bank that searches for steps, where there are many.
     writable : bool
         Weights and constants are written at run time: widths are those that any may need.
     """
@@ -67,7 +70,9 @@ class Facts:
     constants: dict[str, tuple[np.ndarray, int]]
     weights: np.ndarray
     writable: bool
+    searched: Thresholds | None = None
     _columns: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
+    _banks: dict[int, Search] = field(default_factory=dict)
 
     def columns(self, name: str, pe: int) -> tuple[int, int, int]:
         """Return of a constant's words the bits, those that vary, and how many of them differ."""
@@ -76,6 +81,13 @@ class Facts:
             values, bits = self.constants[name]
             found = self._columns[name, pe] = columns_of(values, bits, pe)
         return found
+
+    def bank(self, pe: int) -> Search:
+        """Return the bank that searches for the steps of ``pe`` rows at a time."""
+        if pe not in self._banks:
+            self._banks[pe] = Search(thresholds=self.searched, lanes=pe, channels=self.mh,
+                                     a_shape=signed(self.width))
+        return self._banks[pe]
 
 
 def columns_of(values: np.ndarray, bits: int, lanes: int) -> tuple[int, int, int]:
@@ -119,6 +131,18 @@ def _matrix_facts(weights: Same, thresholds: Same, x_shape: Any, w_shape: Any,
         rows = Rows.of_steps(low, high, *stepped, **meaning, alike=writable)
         y_bits = bits_of_shape(steps.shape)
     constants = {"start": (rows.start.reshape(mh, 1), rows.width)}
+    searched = None if steps is None or writable else rows.thresholds(steps.shape)
+    if searched is not None and cheapest_style(searched) == "parallel":
+        searched = None
+    if searched is None:
+        constants |= _row_constants(rows, y_bits, writable)
+    return Facts(mh, mw, x_shape, w_shape, bits_of_shape(x_shape), bits_of_shape(w_shape), y_bits,
+                 rows.width, rows.steps, rows.scale, constants, w, writable, searched)
+
+
+def _row_constants(rows: Rows, y_bits: int, writable: bool) -> dict[str, tuple[np.ndarray, int]]:
+    """Return what rows need besides their start, where they are not searched."""
+    constants = {}
     if rows.steps > 1:
         constants["compare"] = rows.compare, rows.width
     if writable and rows.steps:
@@ -126,11 +150,10 @@ def _matrix_facts(weights: Same, thresholds: Same, x_shape: Any, w_shape: Any,
     elif rows.falls.any():
         constants["falls"] = rows.falls.astype(np.int64), 1
     if rows.base.any():
-        constants["base"] = rows.base.reshape(mh, 1), y_bits
+        constants["base"] = rows.base.reshape(-1, 1), y_bits
     if rows.rest.any() or (writable and rows.scale == 2 and not rows.steps):
-        constants["rest"] = rows.rest.reshape(mh, 1), 1
-    return Facts(mh, mw, x_shape, w_shape, bits_of_shape(x_shape), bits_of_shape(w_shape), y_bits,
-                 rows.width, rows.steps, rows.scale, constants, w, writable)
+        constants["rest"] = rows.rest.reshape(-1, 1), 1
+    return constants
 
 
 def matrix_facts(weights: np.ndarray, thresholds: Thresholds | None,

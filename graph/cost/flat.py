@@ -6,6 +6,7 @@ from quinnoa.rtl.plain import plain_latency
 from quinnoa.rtl.shapes import is_bipolar
 
 from .amounts import Parts
+from .banks import bank
 from .control import outlet
 from .facts import Facts
 
@@ -26,11 +27,13 @@ def flat(facts: Facts, family: str) -> Parts:
     # The start is added, and one step is the top bit.
     parts.add("accumulate", mh * width, mh * width)
     steps = facts.steps
-    if steps > 1:
+    first = plain_latency(mw, facts.x_shape, facts.w_shape)
+    beat_at = first + 1 + (facts.bank(mh).latency if facts.searched else steps > 1)
+    if facts.searched:
+        bank(parts, facts.bank(mh), family)
+    elif steps > 1:
         parts.add("compare_fixed", mh * (steps - 1) * width / 4)
         parts.add("count", mh * facts.y_bits, mh * steps)
-    first = plain_latency(mw, facts.x_shape, facts.w_shape)
-    beat_at = first + 1 + (steps > 1)
     parts.ff += first + beat_at
     parts.add("control", 4)
     outlet(parts, mh * facts.y_bits, beat_at, family, 1)

@@ -6,6 +6,7 @@ from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
+from .banks import bank
 from .control import bits_of, chunked, counter, flag_ff, outlet
 from .dots import accumulator_sites, tree
 from .facts import Facts
@@ -106,10 +107,14 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
     # What the rows are compared with, their counts, and out.
     start_at = operands_at + init_at
     levels = _levels(steps)
-    beat_at = start_at + 1 + (steps > 1) + len(levels[1:])
+    beat_at = start_at + 1 + (facts.bank(pe).latency if facts.searched else
+                              (steps > 1) + len(levels[1:]))
     parts.ff += beat_at
     _constants(parts, facts, nf, pe, start_at, beat_at, family)
-    _count(parts, facts, pe, nf, levels)
+    if facts.searched:
+        bank(parts, facts.bank(pe), family)
+    else:
+        _count(parts, facts, pe, nf, levels)
     outlet(parts, pe * facts.y_bits, beat_at, family, sf)
     return parts
 
@@ -151,7 +156,9 @@ def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat
             latency[name] = rom_latency(nf, width, columns, "auto", family)
             rom(parts, "constants", nf, varied, columns, latency[name], family)
     asked = {name: wanted[name] - cycles for name, cycles in latency.items() if cycles}
-    if nf * pe > facts.mh:
+    if facts.searched:
+        asked["group"] = start_at + 1
+    elif nf * pe > facts.mh:
         parts.add("constants", 1, 1)
         parts.add("full", (nf * pe - facts.mh) * facts.y_bits)
         asked["full"] = beat_at - 1

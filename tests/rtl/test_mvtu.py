@@ -38,6 +38,8 @@ KINDS = [
     (signed(4), BIPOLAR, None, "none"),
     (signed(3), unsigned(2), 7, "none"),
     (unsigned(8), signed(8), 15, "any"),
+    (unsigned(4), signed(4), 15, "rows"),
+    (signed(3), signed(2), 9, "rows"),
     (unsigned(16), signed(3), None, "none"),
     (signed(2), signed(8), 0, "none"),
 ]
@@ -237,6 +239,15 @@ def test_constant_channels_need_no_base(steps):
             assert dut._constants["base"][0].style == "constant"
         x = np.array([[-2, -2, -2], [1, 1, 1], [0, 0, 0]])
         run_and_compare(dut, x)
+
+
+@pytest.mark.parametrize("fall, searched", [("none", True), ("rows", True), ("any", False)])
+def test_searches_for_many_steps_where_rows_only_rise_or_only_fall(fall, searched):
+    dut, _ = make((6, 12, 2, 4), (unsigned(4), signed(4), 15, fall))
+    assert (dut._bank is not None) == searched
+    assert ("compare" in dut._constants) != searched
+    # Where all rows rise the middle step is the sign of the sum: the first level reads nothing.
+    assert fall != "none" or not any(table.width for table, _ in dut._bank._tables[0])
 
 
 W = np.ones((4, 8), int)
