@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
-from quinnoa.flow import read_array
 from quinnoa.folder import load_folder
 from quinnoa.process import Progress, silent
 
@@ -154,18 +154,9 @@ def _samples(network: "Network", images: Path | str | None, labels: Path | str |
         if labels is not None:
             raise QuinnoaError("labels are of no use without images: give --images too")
         return None, None
-    x = read_array(images, "frames")
-    if not x.ndim or not len(x):
-        raise QuinnoaError(f"{images} has no frames")
-    network.encode(x[:SAMPLES])
-    if labels is None:
-        return x[:SAMPLES], None
-    y = read_array(labels, "labels").reshape(-1)
-    if y.dtype.kind not in "iu":
-        raise QuinnoaError(f"{labels} holds {y.dtype}: labels are integers, a class for each frame")
-    if len(y) != len(x):
-        raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
-    return x[:SAMPLES], y[:SAMPLES]
+    x, y = read_samples(images, labels, limit=SAMPLES)
+    network.encode(x)
+    return x, y
 
 
 def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: "Board", *,

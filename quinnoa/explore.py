@@ -10,15 +10,17 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from quinnoa import __version__
+from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
 from quinnoa.points import Job
+from quinnoa.process import Progress, silent
 from quinnoa.store import Store
 
 __all__ = ["explore", "ladder", "mark_optimal", "show"]
@@ -35,7 +37,7 @@ def explore(models: Sequence[Any], folder, *, devices: Sequence[str], clock_mhz:
             points: int = 10, input=None, top: int | None = None, images=None, labels=None,
             synthesis: bool = False, simulation: bool = False, scheduler: str | None = None,
             workers: int | None = None,
-            progress: Callable[..., None] = lambda stage, done=0, total=0: None) -> dict[str, Any]:
+            progress: Progress = silent) -> dict[str, Any]:
     """Explore models on devices; write and return ``points.json``.
 
     Parameters
@@ -65,22 +67,23 @@ def explore(models: Sequence[Any], folder, *, devices: Sequence[str], clock_mhz:
         A model, a device, the folder or the scheduler is at fault. What fails of the points is in
         the result as ``failed``, and does not raise.
     """
+    from quinnoa.flow import check_clock
     from quinnoa.page import write_page
     from quinnoa.platforms.parts import part_named
     from quinnoa.sweep import sweep
 
     if points < 1:
         raise QuinnoaError(f"points is {points}, but must be at least 1")
-    if not clock_mhz > 0:
-        raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0")
+    check_clock(clock_mhz)
     if (images is None) != (labels is None):
         raise QuinnoaError("the accuracy needs both frames and their classes")
     names = list(dict.fromkeys(part_named(device).name for device in devices))
     if not names or not models:
         raise QuinnoaError("a model and a device at least are needed")
     progress("reading the models")
-    data, settings = _models(models, input, top)
-    frames = None if images is None else _frames(images, labels, data)
+    samples = None if images is None else read_samples(images, labels)
+    data, settings = _models(models, input, top, samples)
+    frames = samples and _add_samples(samples, data)
     store = Store(folder)
 
     jobs = [Job("range", {**model, "device": device}) for model in settings for device in names]
@@ -122,7 +125,7 @@ def ladder(slowest: int, fastest: int | None, points: int) -> list[int]:
     return list(dict.fromkeys([slowest, *(round(step) for step in steps[1:-1]), fastest]))
 
 
-def _models(models, input, top) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _models(models, input, top, samples) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the bytes of models by their SHA-256, and the settings of each."""
     from quinnoa.flow import load
 
@@ -130,6 +133,8 @@ def _models(models, input, top) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     settings: list[dict[str, Any]] = []
     for path in models:
         network = load(path, input=tuple(input) if input else None, top=top)
+        if samples is not None:
+            _check_samples(path, network, samples[0])
         digest = hashlib.sha256(network.source).hexdigest()
         if digest in data:
             raise QuinnoaError(f"{path} is given twice, or a copy of it")
@@ -142,18 +147,20 @@ def _models(models, input, top) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return data, settings
 
 
-def _frames(images, labels, data: dict[str, Any]) -> str:
-    """Add labelled frames to the data; return their SHA-256."""
-    from quinnoa.flow import read_array
+def _check_samples(path, network, x: np.ndarray) -> None:
+    """Refuse frames that a model does not take, before anything is computed."""
+    try:
+        network.encode(x)
+    except QuinnoaError as error:
+        raise QuinnoaError(f"{path}: {error}") from None
 
-    x, y = read_array(images, "frames"), read_array(labels, "labels").reshape(-1)
-    if y.dtype.kind not in "iu":
-        raise QuinnoaError(f"{labels} has labels of type {y.dtype}; integers are expected")
-    if len(x) != len(y) or not len(x):
-        raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
+
+def _add_samples(samples, data: dict[str, Any]) -> str:
+    """Add labelled frames to the data; return their SHA-256."""
+    x, y = samples
     text = f"{x.dtype} {x.shape} {y.dtype}".encode()
     digest = hashlib.sha256(text + x.tobytes() + y.tobytes()).hexdigest()
-    data[digest] = x, np.asarray(y)
+    data[digest] = samples
     return digest
 
 
@@ -281,7 +288,8 @@ def show(result: dict[str, Any], folder: Path) -> None:
     for each in result["too_large"]:
         console.print(Text(f"{each['model']} on {each['device']}: {each['why']}"))
     found = f", {result['found']} results were there before" if result.get("found") else ""
-    console.print(Text(f"{len(result['points'])} points, ● optimal{found}; "
+    count = len(result["points"])
+    console.print(Text(f"{count} point{'s' * (count != 1)}, ● optimal{found}; "
                        f"{folder / 'explore.html'} shows them"), soft_wrap=True)
 
 

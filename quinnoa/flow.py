@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
 from quinnoa.folder import check_folder, install, load_folder, settings_of
 from quinnoa.process import Progress, silent
 
-__all__ = ["compile_network", "fold", "load", "read_array", "simulate", "solve"]
+__all__ = ["check_clock", "compile_network", "fold", "load", "simulate", "solve"]
 
 # Where nothing else is asked: a rate that small boards reach and a camera never asks.
 DEFAULT_FPS = 10_000.0
+# Faster than anything there is: beyond it figures are no figures any more.
+MOST_MHZ = 10_000.0
 
 
 def load(path, *, input=None, top=None):
@@ -74,6 +77,13 @@ def fold(network, **options):
     return _fold(network, steps=False, **options)[0]
 
 
+def check_clock(clock_mhz: float) -> None:
+    """Refuse what is no clock."""
+    if not 0 < clock_mhz <= MOST_MHZ:
+        raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0 and at most "
+                           f"{MOST_MHZ:,.0f}")
+
+
 def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
           family="generic", pin_file=None, lut_share=None, bram_share=None, steps=True,
           note: Callable[[str], None] = silent):
@@ -93,8 +103,7 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
 
     if sum((fps is not None, fold_file is not None, bool(maximum))) > 1:
         raise QuinnoaError("--fps, --fold and --max exclude one another: give one of them")
-    if not clock_mhz > 0:
-        raise QuinnoaError(f"clock is {clock_mhz:g} MHz, but must be above 0")
+    check_clock(clock_mhz)
     if maximum and device is None:
         raise QuinnoaError("--max needs a device to fill: give --device PART")
     if fold_file is not None and pin_file is not None:
@@ -239,19 +248,6 @@ def _contents(network, plan, family) -> bytes:
     return contents_file(contents(network, plan), shape_id(network, family), host_arrays(network))
 
 
-def read_array(path, what: str) -> np.ndarray:
-    """Return the array of a ``.npy`` file; ``what`` names it in errors."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise QuinnoaError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise QuinnoaError(f"{path}: not a .npy file of {what}: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise QuinnoaError(f"{path}: an archive of several arrays; {what} must be one .npy array")
-    return array
-
-
 def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=None,
              progress: Progress = silent) -> dict[str, Any]:
     """Run inputs through a compiled folder; write and return ``simulation.json``.
@@ -277,18 +273,7 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     started = time.perf_counter()
     folder = Path(folder)
     network, settings = load_folder(folder)
-    x = read_array(input, "frames")
-    y = None if labels is None else read_array(labels, "labels").reshape(-1)
-    if y is not None and y.dtype.kind not in "iu":
-        raise QuinnoaError(f"{labels} has labels of type {y.dtype}; integers are expected")
-    if y is not None and len(y) != len(x):
-        raise QuinnoaError(f"{labels} has {len(y)} labels for {len(x)} frames")
-    if limit is not None:
-        if limit < 1:
-            raise QuinnoaError(f"limit is {limit}, but must be at least 1")
-        x, y = x[:limit], None if y is None else y[:limit]
-    if len(x) == 0:
-        raise QuinnoaError(f"{input} has no frames")
+    x, y = read_samples(input, labels, limit=limit)
 
     progress("running the model")
     codes = network.encode(x)
@@ -346,9 +331,11 @@ def _simulate_verilog(folder, network, settings, level, codes, result, progress)
         # A netlist is long, and run for few frames: nothing pays that takes the compiler longer.
         options = {"cells": library(family, netlist.figures["cells"]), "optimize": 0}
         source = netlist.verilog
-    progress(f"building and running the {'netlist' if level == 'gates' else 'RTL'}")
+    what = "netlist" if level == "gates" else "RTL"
+    progress(f"building the {what}")
     run = verilate(source.read_text(), name, words, frames=frames, beats_in=settings["beats_in"],
-                   beats_out=settings["beats_out"], **options)
+                   beats_out=settings["beats_out"],
+                   progress=lambda done, of: progress(f"running the {what}", done, of), **options)
     result["cycles_per_frame"] = run.cycles_per_frame
     result["latency"] = run.latency
     return unpack(run.words, last.shape, lanes=settings["o_lanes"],

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from quinnoa.errors import QuinnoaError
 from quinnoa.points import Job, compute, fingerprint
+from quinnoa.process import Progress, silent
 from quinnoa.store import Store
 
 __all__ = ["Outcome", "sweep"]
@@ -38,7 +39,7 @@ class Outcome:
 def sweep(jobs: Iterable[Job], data: Mapping[str, Any], store: Store, *,
           follow: Callable[[Job, Result], Iterable[Job]] = lambda job, result: (),
           scheduler: str | None = None, workers: int | None = None,
-          progress: Callable[..., None] = lambda stage, done=0, total=0: None) -> Outcome:
+          progress: Progress = silent) -> Outcome:
     """Compute jobs, and those that follow from their results; return what came of them.
 
     Parameters

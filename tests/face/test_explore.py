@@ -248,15 +248,15 @@ def test_a_scheduler_that_is_not_there_is_named(models, tmp_path, monkeypatch):
         explore(models[:1], tmp_path / "out", devices=["xc7z020"], scheduler="tcp://127.0.0.1:9")
 
 
-def test_a_failure_is_told_and_tried_again(models, scheduler, tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
-    np.save(tmp_path / "y.npy", np.zeros(3, int))
-    asked = dict(devices=["xc7z020"], points=1, images=tmp_path / "x.npy",
-                 labels=tmp_path / "y.npy", scheduler=scheduler)
+def test_a_failure_is_told_and_tried_again(models, labelled, scheduler, tmp_path, monkeypatch):
+    def fails(**_):
+        raise QuinnoaError("no memory is left")
+    monkeypatch.setattr("quinnoa.points._accuracy", fails)
+    asked = dict(devices=["xc7z020"], points=1, images=labelled[0], labels=labelled[1],
+                 scheduler=scheduler)
     result = explore(models[:1], tmp_path / "out", **asked)
-    assert result["failed"] == [{
-        "kind": "accuracy", "name": "tiny0",
-        "why": "input x takes arrays of shape (frames, 32): (3, 5) is given"}]
+    assert result["failed"] == [{"kind": "accuracy", "name": "tiny0",
+                                 "why": "no memory is left"}]
     assert len(result["points"]) == 1
     again = explore(models[:1], tmp_path / "out", **asked)
     assert (again["found"], again["failed"]) == (2, result["failed"])
@@ -266,13 +266,24 @@ def test_a_failure_is_told_and_tried_again(models, scheduler, tmp_path):
     ({"devices": ["xc9"]}, "unknown device xc9; known are xc7z010"),
     ({"devices": []}, "a model and a device at least are needed"),
     ({"points": 0}, "points is 0, but must be at least 1"),
-    ({"clock_mhz": 0.0}, "clock is 0 MHz, but must be above 0"),
+    ({"clock_mhz": 0.0}, "clock is 0 MHz, but must be above 0 and at most 10,000"),
     ({"labels": "y.npy"}, "the accuracy needs both frames and their classes"),
 ])
 def test_refuses_what_cannot_be_explored(models, tmp_path, asked, message):
     with pytest.raises(QuinnoaError) as error:
         explore(models[:1], tmp_path / "out", **{"devices": ["xc7z020"], **asked})
     assert str(error.value).startswith(message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_that_do_not_fit_are_refused_before_anything_is_computed(models, tmp_path):
+    for name, array in (("x", np.zeros((3, 5), np.float32)), ("y", np.zeros(3, int))):
+        np.save(tmp_path / f"{name}.npy", array)
+    with pytest.raises(QuinnoaError) as error:
+        explore(models[:1], tmp_path / "out", devices=["xc7z020"], images=tmp_path / "x.npy",
+                labels=tmp_path / "y.npy")
+    assert str(error.value) == (f"{models[0]}: input x takes arrays of shape (frames, 32): (3, 5) "
+                                "is given")
     assert not (tmp_path / "out").exists()
 
 
