@@ -22,7 +22,7 @@ from .frames import FrameFormat
 from .identity import identity_text
 from .manual import c_header, readme
 
-__all__ = ["contents_file", "frame_formats", "write_deploy"]
+__all__ = ["check_folder", "contents_file", "frame_formats", "write_deploy"]
 
 METADATA = "accelerator.json"
 DRIVER = Path(__file__).parent / "driver"
@@ -94,7 +94,7 @@ def write_deploy(folder: Path | str, *, network: Any, plan: Any, board: Any, bit
         Keep what else is in the folder, and write all the same.
     """
     folder = Path(folder)
-    previous = _check_folder(folder, force)
+    previous = check_folder(folder, force)
     files = _bitstreams(network.name, Path(bitstream), board)
     files["host.npz"] = _npz(host)
     if contents is not None:
@@ -190,8 +190,8 @@ def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
-def _check_folder(folder: Path, force: bool) -> dict[str, str]:
-    """Refuse a folder with what is not ours; return what is, by SHA-256."""
+def check_folder(folder: Path, force: bool) -> dict[str, str]:
+    """Refuse a deploy folder with what is not ours; return what is, by SHA-256."""
     if not folder.exists():
         return {}
     if not folder.is_dir():

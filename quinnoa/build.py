@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
 from quinnoa.folder import load_folder
@@ -25,12 +23,14 @@ __all__ = ["BAUD", "build_bitstream", "place_part"]
 BAUD = 1_000_000
 # Frames that `validate.py` is given, at most: a deploy folder stays small.
 SAMPLES = 1000
+# Of a compiled folder: what runs it on a board.
+DEPLOY = "deploy"
 
 
 def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None = None,
                     toolchain: str | None = None, host: str | None = None, baud: int = BAUD,
                     images: Path | str | None = None, labels: Path | str | None = None,
-                    prepare: bool = False,
+                    prepare: bool = False, force: bool = False,
                     progress: Progress = silent) -> dict[str, Any]:
     """Build a compiled folder for a board; return its report, with ``build`` in it.
 
@@ -54,19 +54,24 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
         Frames as the ONNX file takes them, and their classes, for ``validate.py``.
     prepare : bool
         Write the tool's files, and run nothing.
+    force : bool
+        Keep what another put into ``deploy/``, and write it all the same.
     """
     from quinnoa.platforms.boards import board_named
+    from quinnoa.platforms.deploy import check_folder
     from quinnoa.report import read
 
     folder, chosen = Path(folder), board_named(board)
     network, settings = load_folder(folder)
     if settings["family"] != chosen.family:
-        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {chosen.name} has "
-                           f"a {chosen.device.name}, which is {chosen.family}; build the model "
-                           f"itself, or compile with --device {chosen.device.name}")
+        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {chosen.name}'s "
+                           f"{chosen.device.name} is {chosen.family}; build the model itself, or "
+                           f"compile with --device {chosen.device.name}")
     report = read(folder)[0]
     chosen.check_room(**report["totals"])
     x, y = _samples(network, images, labels)
+    # Now, and not when the tool has run for an hour.
+    check_folder(folder / DEPLOY, force)
 
     progress(f"preparing the project for {chosen.title}")
     plan, deploy = _prepare(folder, network, settings, chosen, toolchain=toolchain, baud=baud,
@@ -77,9 +82,9 @@ def build_bitstream(folder: Path | str, *, board: str, clock_mhz: float | None =
         return report
     if not result.met:
         raise QuinnoaError(f"{result.explain()}\nThe bitstream stays in {folder / chosen.name}; "
-                           "there is no deploy folder")
+                           f"{folder / DEPLOY} is not written")
     progress("writing the deploy folder")
-    deploy(result.bitstream, report, images=x, labels=y)
+    deploy(result.bitstream, report, images=x, labels=y, force=force)
     return report
 
 
@@ -108,8 +113,8 @@ def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
         raise QuinnoaError(f"{part} is no whole part: package and speed grade are missing, such as "
                            "in xc7z020clg400-1")
     if settings["family"] != device.family:
-        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but a {device.name} "
-                           f"is {device.family}; compile with --device {device.name}")
+        raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {device.name} is "
+                           f"{device.family}; compile with --device {device.name}")
     report = read(folder)[0]
     plan = out_of_context((folder / f"{network.name}.v").read_text(), name=network.name, part=part,
                           clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz,
@@ -183,13 +188,12 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
     plan = plan_for(board, shell, name=network.name, clock_mhz=clock_mhz, toolchain=toolchain,
                     layers=tuple(unit.name for unit in planned.units))
 
-    def deploy(bitstream: Path, report: dict[str, Any], *, images: np.ndarray | None,
-               labels: np.ndarray | None) -> None:
-        write_deploy(folder / "deploy", network=network, plan=planned, board=board,
+    def deploy(bitstream: Path, report: dict[str, Any], **options: Any) -> None:
+        write_deploy(folder / DEPLOY, network=network, plan=planned, board=board,
                      bitstream=bitstream, host=host_arrays(network), **ids,
                      bound_cycles=report["bound_cycles"], clock_mhz=plan.clock_mhz,
                      contents=contents(network, planned) if writable else None,
-                     baud=baud if board.shell == "uart" else None, images=images, labels=labels)
+                     baud=baud if board.shell == "uart" else None, **options)
 
     return plan, deploy
 

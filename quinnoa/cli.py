@@ -151,9 +151,7 @@ def compile_(
     """Compile MODEL to Verilog and a report, in DIR."""
     if max and device is None:
         raise typer.BadParameter("needs --device PART", param_hint="--max")
-    if sum((fps is not None, fold is not None, max)) > 1:
-        raise typer.BadParameter("only one of --fps, --fold and --max sets the folds",
-                                 param_hint="--fps, --fold, --max")
+    _check_folds(fps, fold, max)
     from quinnoa.flow import compile_network
     from quinnoa.report import show
     with _progress() as progress:
@@ -248,23 +246,23 @@ def build(
     if (board is None) == (part is None) or (part and not compiled):
         raise typer.BadParameter("give a board, or the part that a compiled folder goes to alone",
                                  param_hint="--board, --part")
-    if board is None:
-        assert part is not None
+    if compiled:
+        _refuse("a compiled folder is built as it is; these say how to compile", {
+            "-o": output, "--fps": fps, "--fold": fold, "--max": max, "--pin": pin,
+            "--lut-share": lut_share, "--bram-share": bram_share, "--input": input,
+            "--input-scale": input_scale != 1, "--input-offset": input_offset != 0, "--top": top,
+            "--writable": writable})
+    _check_folds(fps, fold, max)
+    if part is not None:
+        _refuse("of no use without a board", {"--images": images, "--labels": labels,
+                                              "--tool": tool, "--baud": baud, "--force": force})
         with _progress() as progress:
             report = place_part(source, part=part, clock_mhz=clock, host=host, prepare=prepare,
                                 progress=progress)
         print(built(report, source))
         return
+    assert board is not None
     chosen = board_named(board)
-    given = {"-o": output, "--fps": fps, "--fold": fold, "--max": max or None, "--pin": pin,
-             "--lut-share": lut_share, "--bram-share": bram_share, "--input": input, "--top": top,
-             "--writable": writable or None}
-    if compiled and (wrong := [name for name, value in given.items() if value is not None]):
-        raise typer.BadParameter("a compiled folder is built as it is; these say how to compile",
-                                 param_hint=", ".join(wrong))
-    if sum((fps is not None, fold is not None, max)) > 1:
-        raise typer.BadParameter("only one of --fps, --fold and --max sets the folds",
-                                 param_hint="--fps, --fold, --max")
     folder = source if compiled else output or Path("build", f"{source.stem}-{chosen.name}")
     with _progress() as progress:
         if not compiled:
@@ -278,7 +276,8 @@ def build(
             chosen.check_room(**report["totals"])
         report = build_bitstream(
             folder, board=chosen.name, clock_mhz=clock, toolchain=tool, host=host,
-            baud=baud or BAUD, images=images, labels=labels, prepare=prepare, progress=progress)
+            baud=baud or BAUD, images=images, labels=labels, prepare=prepare, force=force,
+            progress=progress)
     print(built(report, folder))
     for note in report.get("notes", []):
         print(note)
@@ -314,8 +313,7 @@ def explore(
         metavar="N", min=1, help="How many of those.")] = None,
 ) -> None:
     """Compare MODELs, devices and folds: throughput, area, accuracy."""
-    if input is None and (input_scale, input_offset) != (1.0, 0.0):
-        raise typer.BadParameter("needs --input TYPE", param_hint="--input-scale, --input-offset")
+    _check_input(input, input_scale, input_offset)
     if (images is None) != (labels is None):
         raise typer.BadParameter("go together", param_hint="--images, --labels")
     if scheduler is not None and workers is not None:
@@ -336,18 +334,19 @@ def explore(
 @app.command()
 def boards() -> None:
     """List the boards that can be built for."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from quinnoa.platforms.boards import BOARDS
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for heading in ("board", "part", "shell", "built by"):
-        table.add_column(heading, no_wrap=heading == "board")
+        table.add_column(heading, no_wrap=heading != "built by")
     for heading in ("MHz", "LUT", "BRAM36"):
         table.add_column(heading, justify="right")
     for board in BOARDS.values():
         table.add_row(board.name, board.part, board.shell, ", ".join(board.toolchains),
-                      f"{board.clock_mhz:g}", f"{board.device.lut:,}", f"{board.device.bram36:g}")
+                      f"{board.clock_mhz:g}", f"{board.device.lut:,}", f"{board.device.bram36:,g}")
     Console().print(table)
 
 
@@ -363,10 +362,28 @@ def report(folder: Compiled, finn: Finn = False) -> None:
     print(f"{folder / 'report.html'} shows it whole")
 
 
-def _load(model: Path, input: str | None, scale: float, offset: float, top: int | None) -> Any:
-    """Load a model whose input, where ``input`` names a type, are integers scaled so."""
+def _refuse(why: str, options: dict[str, Any]) -> None:
+    """Refuse options that are given where they do nothing."""
+    if given := [name for name, value in options.items() if value not in (None, False)]:
+        raise typer.BadParameter(why, param_hint=", ".join(given))
+
+
+def _check_folds(fps: float | None, fold: Path | None, max: bool) -> None:
+    """Refuse two ways to fold."""
+    if sum((fps is not None, fold is not None, max)) > 1:
+        raise typer.BadParameter("only one of --fps, --fold and --max sets the folds",
+                                 param_hint="--fps, --fold, --max")
+
+
+def _check_input(input: str | None, scale: float, offset: float) -> None:
+    """Refuse a scale or an offset of raw integers where none enter."""
     if input is None and (scale, offset) != (1.0, 0.0):
         raise typer.BadParameter("needs --input TYPE", param_hint="--input-scale, --input-offset")
+
+
+def _load(model: Path, input: str | None, scale: float, offset: float, top: int | None) -> Any:
+    """Load a model whose input, where ``input`` names a type, are integers scaled so."""
+    _check_input(input, scale, offset)
     from quinnoa.flow import load
     return load(model, input=input and (input, scale, offset), top=top)
 

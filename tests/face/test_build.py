@@ -77,9 +77,26 @@ def test_a_compiled_folder_is_built_as_it_is(capsys, tmp_path, model):
     assert (out / "tiny.v").read_bytes() == verilog
     status, said = run(capsys, "build", out, "--board", "ulx3s-85f", "--prepare")
     assert status == 1
-    assert "was compiled for xc7, but ulx3s-85f has a lfe5u-85f, which is ecp5" in said
-    status, said = run(capsys, "build", out, "--board", "pynq-z2", "--fps", "5")
-    assert status == 2 and "a compiled folder is built as it is" in said
+    assert "was compiled for xc7, but ulx3s-85f's lfe5u-85f is ecp5" in said
+    for option in ("--fps", "--input-scale"):
+        status, said = run(capsys, "build", out, "--board", "pynq-z2", option, "5")
+        assert status == 2 and f"{option}: a compiled folder is built as it is" in said
+    status, said = run(capsys, "build", out, "--part", "xc7z020clg400-1", "--baud", "5")
+    assert status == 2 and "--baud: of no use without a board" in said
+
+
+def test_a_deploy_folder_of_somebody_else_is_refused_before_any_tool_runs(
+        capsys, tmp_path, model, no_vivado):
+    mine = tmp_path / "out" / "deploy" / "mine.txt"
+    arguments = "build", tmp_path / "out", "--board", "pynq-z1"
+    assert run(capsys, "compile", model, "-o", tmp_path / "out", "--device", "xc7z020")[0] == 0
+    mine.parent.mkdir()
+    mine.write_text("kept")
+    status, said = run(capsys, *arguments)
+    assert status == 1 and "Vivado" not in said
+    assert "holds what was not written here, or was changed since: mine.txt" in said
+    status, said = run(capsys, *arguments, "--force")
+    assert status == 1 and "Vivado is missing" in said
 
 
 def test_a_part_that_is_too_small_is_refused_with_the_numbers(capsys, tmp_path, model):
@@ -169,7 +186,7 @@ def test_a_part_gets_the_accelerator_alone(capsys, tmp_path, model, no_vivado, m
 
 @pytest.mark.parametrize("options, words", [
     (["--part", "xc7z020"], "package and speed grade are missing"),
-    (["--part", "xczu7ev-ffvc1156-2-e"], "compiled for xc7, but a xczu7ev is xcup"),
+    (["--part", "xczu7ev-ffvc1156-2-e"], "compiled for xc7, but xczu7ev is xcup"),
     (["--part", "xq2"], "unknown device xq2"),
     (["--part", "xc7z020clg400-1;exit"], "a part is letters, digits and -"),
 ])
