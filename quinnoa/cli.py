@@ -162,8 +162,6 @@ def compile_(
             clock_mhz=clock, family=family and family.value, pin_file=pin, lut_share=lut_share,
             bram_share=bram_share, writable=writable, finn=finn, force=force, progress=progress)
     show(report)
-    if report["solution"]:
-        print(report["solution"]["text"])
     print(f"{output / 'report.html'} shows it whole")
 
 
@@ -268,12 +266,11 @@ def build(
         if not compiled:
             progress("reading the model")
             network = _load(source, input, input_scale, input_offset, top)
-            report = compile_network(
+            compile_network(
                 network, folder, fps=fps, fold_file=fold, device=chosen.device.name, maximum=max,
                 pin_file=pin, lut_share=lut_share, bram_share=bram_share,
                 clock_mhz=clock_of(chosen, clock), writable=writable, force=force,
                 progress=progress)
-            chosen.check_room(**report["totals"])
         report = build_bitstream(
             folder, board=chosen.name, clock_mhz=clock, toolchain=tool, host=host,
             baud=baud or BAUD, images=images, labels=labels, prepare=prepare, force=force,

@@ -8,7 +8,7 @@ drawn again at any time. Its keys:
 ``model``, ``family``, ``device``
     The model's file name; the device family the units were built for; the part, or None.
 ``clock_mhz``, ``fps``
-    The clock all figures are for, and the frames a second: clock / ``bound_cycles``.
+    The clock all figures are for, and the frames a second: clock / ``cycles``.
 ``bound_cycles``, ``bottleneck``
     Cycles a frame of the slowest layer, and its name.
 ``latency``
@@ -27,6 +27,9 @@ drawn again at any time. Its keys:
     and all, which is ``bound_cycles`` where nothing holds the bottleneck up.
 ``notes``
     Optional: what of a fold file was left out, and why.
+``solution``
+    Optional, where the folds were found and not given: as ``graph.solver`` says it; ``text``, lines
+    on what limits, and on what the next step up or down would cost. Else None.
 ``finn``
     Optional: what FINN's own cost model says, ``cycles``, ``lut``, ``bram18`` (block RAMs of 18
     kbit) of the whole, and in every layer's ``finn`` of that layer, with the ``accumulator_bits``
@@ -62,6 +65,10 @@ RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp"
 BETWEEN = ("fifo", "fork", "width")       # kinds of units that are no layers
 MANY = 24                        # units that a chart shows
 BRAM36_BITS = 36 * 1024          # UG473: 36 Kb a block RAM
+# What the two files cannot do without.
+KEYS = ("name", "model", "family", "device", "clock_mhz", "bound_cycles", "bottleneck", "latency",
+        "fps", "layers", "totals")
+SIMULATION_KEYS = ("level", "frames", "mismatches", "seconds")
 
 Report = dict[str, Any]
 
@@ -78,11 +85,11 @@ def refresh(folder: Path) -> None:
 
 def read(folder: Path) -> tuple[Report, Report | None]:
     """Return the report of a compiled folder, and its simulation or None."""
-    report = _read_json(folder / "report.json")
+    report = _read_json(folder / "report.json", KEYS, "compile")
     if report is None:
         raise QuinnoaError(f"{folder} is not a compiled folder: it has no report.json; "
                            f"make one with `quinnoa compile MODEL -o {folder}`")
-    return report, _read_json(folder / "simulation.json")
+    return report, _read_json(folder / "simulation.json", SIMULATION_KEYS, "simulate")
 
 
 def page(report: Report, simulation: Report | None = None) -> str:
@@ -145,6 +152,8 @@ def show(report: Report, simulation: Report | None = None) -> None:
         console.print(_finn_table(report))
     console.print(Text(f"latency {number(report['latency'])} cycles, "
                        f"{duration(report['latency'] / report['clock_mhz'] / 1e6)}"))
+    if report.get("solution"):
+        console.print(Text(report["solution"]["text"]))
     for note in report.get("notes", []):
         console.print(Text(note))
     if simulation:
@@ -341,10 +350,14 @@ def _fill(layer: Report) -> float | None:
     return layer["memory_width"] * layer["memory_depth"] / (layer["bram36"] * BRAM36_BITS)
 
 
-def _read_json(path: Path) -> Report | None:
+def _read_json(path: Path, keys: tuple[str, ...], again: str) -> Report | None:
+    """Return the data of a file, None where there is none; refuse one that lacks some."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise QuinnoaError(f"{path} cannot be read: {error}") from None
+    if missing := [key for key in keys if not isinstance(found, dict) or key not in found]:
+        raise QuinnoaError(f"{path} is damaged: it has no {', '.join(missing)}; {again} again")
+    return found

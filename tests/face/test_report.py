@@ -123,6 +123,7 @@ def test_shares_of_a_device_are_shown_where_one_is_named():
                                                     "uram": 0, "dsp": 220}))
     assert "0.8 % of 53,200" in Page(html).words
     assert "for xc7z020" in Page(html).words
+    assert "for any device, every" in Page(page(report(family="generic"))).words
 
 
 def test_measurements_stand_against_the_bound():
@@ -223,6 +224,28 @@ def test_refuses_a_broken_report(tmp_path):
     with pytest.raises(QuinnoaError) as error:
         read(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'report.json'} cannot be read: ")
+
+
+@pytest.mark.parametrize("name, made, message", [
+    ("report", [], "it has no name, model, family, device, clock_mhz, bound_cycles, bottleneck, "
+     "latency, fps, layers, totals; compile again"),
+    ("report", {key: value for key, value in report().items() if key != "totals"},
+     "it has no totals; compile again"),
+    ("simulation", {"level": "rtl", "seconds": 3}, "it has no frames, mismatches; simulate again")])
+def test_refuses_a_report_that_lacks_something(tmp_path, name, made, message):
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    (tmp_path / f"{name}.json").write_text(json.dumps(made))
+    with pytest.raises(QuinnoaError) as error:
+        read(tmp_path)
+    assert str(error.value) == f"{tmp_path / name}.json is damaged: {message}"
+
+
+def test_what_limits_the_folds_is_told(capsys):
+    made = report(solution={"text": "mvtu0 sets the rate.\nA step faster: +4 LUT."})
+    assert "<li>mvtu0 sets the rate.</li>" in page(made)
+    show(made)
+    assert "mvtu0 sets the rate.\nA step faster: +4 LUT.\n" in capsys.readouterr().out
+    assert '<ul class="solution">' not in page(report(solution=None))
 
 
 def holding(**more):
