@@ -10,9 +10,12 @@ from typing import Any
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["check_folder", "install", "load_folder", "settings_of"]
+__all__ = ["check_folder", "install", "listed", "load_folder", "refuse_others", "settings_of"]
 
 FORMAT = 1
+# What a folder cannot be read back without.
+KEYS = ("name", "family", "clock_mhz", "top", "input", "model_sha256", "beats_in", "beats_out",
+        "i_lanes", "o_lanes")
 
 
 def settings_of(network, plan, folds, *, family, device, clock_mhz, writable) -> dict[str, Any]:
@@ -30,20 +33,35 @@ def settings_of(network, plan, folds, *, family, device, clock_mhz, writable) ->
 
 def check_folder(folder: Path, force: bool) -> None:
     """Refuse a folder that cannot be written or that holds what is not ours."""
-    if folder.exists() and not folder.is_dir():
-        raise QuinnoaError(f"{folder} is a file, not a folder; give another name with -o")
-    if folder.is_dir():
-        files = sorted(path.name for path in folder.iterdir())
-        if files and not (folder / "build.json").is_file() and not force and files != ["fold.toml"]:
-            raise QuinnoaError(f"{folder} holds other files ({', '.join(files[:3])}"
-                               f"{', …' if len(files) > 3 else ''}) and no compiled network; "
-                               "give an empty folder with -o, or --force")
+    files = listed(folder)
+    if files and "build.json" not in files and not force and files != ["fold.toml"]:
+        refuse_others(folder, files, "compiled network", ", or --force")
     # The nearest folder that exists must be one we may write to.
     home = folder
     while not home.exists():
         home = home.parent
     if not os.access(home, os.W_OK | os.X_OK):
         raise QuinnoaError(f"{home} cannot be written to; give another folder with -o")
+
+
+def listed(folder: Path) -> list[str]:
+    """Return the names of all that a folder holds, none where it is to be made."""
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if isinstance(error, NotADirectoryError) and folder.is_file():
+            raise QuinnoaError(f"{folder} is a file, not a folder; give another name with -o"
+                               ) from None
+        raise QuinnoaError(f"{error.strerror}: {folder}; give another folder with -o") from None
+
+
+def refuse_others(folder: Path, files: list[str], what: str, remedy: str = "") -> None:
+    """Refuse a folder that holds these files, and not what is made there."""
+    raise QuinnoaError(f"{folder} holds other files ({', '.join(files[:3])}"
+                       f"{', …' if len(files) > 3 else ''}) and no {what}; give an empty folder "
+                       f"with -o{remedy}")
 
 
 def install(folder: Path, files: dict[str, bytes]) -> None:
@@ -61,8 +79,8 @@ def install(folder: Path, files: dict[str, bytes]) -> None:
         old = folder / "fold.toml"
         if old.is_file() and old.read_bytes() != files["fold.toml"]:
             os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
-        for stale in ("build.json", "report.html", "simulation.json", "outputs.npy",
-                      "weights.npz", "component.xml", "package_ip.tcl"):
+        for stale in (*_verilog_of(folder), "build.json", "report.html", "simulation.json",
+                      "outputs.npy", "weights.npz", "component.xml", "package_ip.tcl"):
             (folder / stale).unlink(missing_ok=True)
         for name in sorted(files, key=lambda name: name == "build.json"):
             os.replace(staging / name, folder / name)
@@ -72,6 +90,15 @@ def install(folder: Path, files: dict[str, bytes]) -> None:
         raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _verilog_of(folder: Path) -> list[str]:
+    """Return the Verilog file of the network that a folder was compiled of, perhaps another one."""
+    try:
+        name = f"{json.loads((folder / 'build.json').read_text())['name']}.v"
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [name] if Path(name).name == name else []
 
 
 def load_folder(folder) -> tuple[Any, dict[str, Any]]:
@@ -87,8 +114,11 @@ def load_folder(folder) -> tuple[Any, dict[str, Any]]:
     except (OSError, ValueError):
         raise QuinnoaError(f"{folder} is not a compiled folder; make one with: quinnoa compile "
                            "MODEL -o DIR") from None
-    if settings.get("format") != FORMAT:
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         raise QuinnoaError(f"{folder} was compiled by another version of quinnoa; compile again")
+    if missing := [key for key in KEYS if key not in settings]:
+        raise QuinnoaError(f"{folder / 'build.json'} is damaged: it has no {', '.join(missing)}; "
+                           "compile again")
     if hashlib.sha256(model).hexdigest() != settings["model_sha256"]:
         raise QuinnoaError(f"{folder / 'model.onnx'} is not the model that was compiled; compile "
                            "again")

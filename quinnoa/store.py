@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.folder import listed, refuse_others
 from quinnoa.points import Job
 
 __all__ = ["Store"]
@@ -30,15 +31,9 @@ class Store:
     def __init__(self, folder) -> None:
         self.folder = Path(folder)
         self._results = self.folder / RESULTS
-        if self.folder.exists() and not self.folder.is_dir():
-            raise QuinnoaError(f"{folder} is a file, not a folder; give another name with -o")
-        if self.folder.is_dir():
-            files = sorted(path.name for path in self.folder.iterdir())
-            if files and MARK not in files:
-                raise QuinnoaError(
-                    f"{folder} holds other files ({', '.join(files[:3])}"
-                    f"{', …' if len(files) > 3 else ''}) and no sweep; give an empty folder with "
-                    "-o")
+        files = listed(self.folder)
+        if files and MARK not in files:
+            refuse_others(self.folder, files, "sweep")
         try:
             self._results.mkdir(parents=True, exist_ok=True)
             self.write(MARK, json.dumps({"format": FORMAT}) + "\n")

@@ -1,6 +1,7 @@
 """Tests of quinnoa/flow.py: compiled folders, and simulation from them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -61,7 +62,6 @@ def test_the_rtl_gives_what_the_executor_gives(compiled, model, frames):
 
 
 def test_verilog_that_computes_something_else_is_found(compiled, tmp_path):
-    import shutil
     folder, report, x = compiled
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)
@@ -94,7 +94,6 @@ def test_an_edited_fold_file_serves_the_next_compilation(model, tmp_path):
 
 
 def test_an_edited_fold_file_is_not_taken_for_the_one_that_was_compiled(compiled, tmp_path):
-    import shutil
     folder, _, x = compiled
     edited = tmp_path / "edited"
     shutil.copytree(folder, edited)
@@ -113,6 +112,38 @@ def test_a_folder_of_somebody_else_is_left_alone(model, tmp_path, content):
                                            r"--force$"):
         quinnoa.compile_network(quinnoa.load(model), tmp_path, fps=1e6)
     assert [path.name for path in tmp_path.iterdir()] == [content]
+
+
+@pytest.mark.parametrize("name, message", [
+    ("notes.txt", "{path} is a file, not a folder; give another name with -o"),
+    ("notes.txt/out", "Not a directory: {path}; give another folder with -o"),
+    ("x" * 300, "File name too long: {path}; give another folder with -o")])
+def test_refuses_what_can_be_no_folder(model, tmp_path, name, message):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(QuinnoaError) as error:
+        quinnoa.compile_network(quinnoa.load(model), tmp_path / name, fps=1e6)
+    assert str(error.value) == message.format(path=tmp_path / name)
+
+
+@pytest.mark.parametrize("made, message", [
+    ("{", "{folder} is not a compiled folder; make one with: quinnoa compile MODEL -o DIR"),
+    ("[]", "{folder} was compiled by another version of quinnoa; compile again"),
+    ('{"format": 1, "name": "x"}', "{folder}/build.json is damaged: it has no family, clock_mhz, "
+     "top, input, model_sha256, beats_in, beats_out, i_lanes, o_lanes; compile again")])
+def test_refuses_a_folder_that_lacks_something(compiled, tmp_path, made, message):
+    folder, _, x = compiled
+    shutil.copytree(folder, tmp_path / "out")
+    (tmp_path / "out" / "build.json").write_text(made)
+    with pytest.raises(QuinnoaError) as error:
+        quinnoa.simulate(tmp_path / "out", input=x, limit=1)
+    assert str(error.value) == message.replace("{folder}", str(tmp_path / "out"))
+
+
+def test_another_network_leaves_nothing_of_the_one_before(compiled, model, tmp_path):
+    folder, report, _ = compiled
+    shutil.copytree(folder, tmp_path / "out")
+    quinnoa.compile_network(quinnoa.load(model).renamed("other"), tmp_path / "out", fps=5e6)
+    assert [path.name for path in (tmp_path / "out").glob("*.v")] == ["other.v"]
 
 
 def test_force_writes_beside_what_is_there(model, tmp_path):
