@@ -104,7 +104,8 @@ class Accumulator(wiring.Component):
             columns = accumulate.lay(m, bits, family=self.family, registers=False)
             m.d.comb += following.eq(Cat(bit for bit, in columns))
         else:
-            raw = plain_sum(m, self.x, self.w, self.raw.x_shape, self.raw.w_shape, self.width)
+            raw = plain_sum(m, self.x, self.w, self.raw.x_shape, self.raw.w_shape, self.width,
+                            narrow=self.family.narrow)
             m.d.comb += following.eq(Mux(first, start, y) + raw)
         with m.If(~delayed(self.hold)):
             m.d.sync += y.eq(following)

@@ -84,5 +84,6 @@ class Dot(wiring.Component):
             m.d.comb += self.y.eq(Cat(bit for column in columns for bit in column))
         else:
             m.d.comb += self.y.eq(plain_sum(m, self.x, self.w, self.raw.x_shape,
-                                            self.raw.w_shape, self.width))
+                                            self.raw.w_shape, self.width,
+                                            narrow=self.family.narrow))
         return m

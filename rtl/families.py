@@ -25,6 +25,9 @@ class Family:
     block_price : int
         What a half block RAM (18 kbit) may cost in LUTs, a third of those there are for each: a
         xc7z020 has 190, an LFE5U 400. Dot products want LUTs and nothing else wants block RAM.
+    narrow : int
+        Products with a factor of up to so many bits are sums of rows in LUTs, others multipliers:
+        an LFE5U has one for 540 LUTs, and a product of 4 x 4 bits takes 34, of 8 x 4 bits 62.
     """
 
     name: str
@@ -34,10 +37,11 @@ class Family:
     ram_luts: float = 4 / 3
     rom_rows: int = 64
     block_price: int = 64
+    narrow: int = 0
 
 
 GENERIC = Family("generic")
 XC7 = Family("xc7", lut6=True)
 XCUP = Family("xcup", lut6=True, carry=8)
-ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5, rom_rows=16, block_price=128)
+ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5, rom_rows=16, block_price=128, narrow=4)
 FAMILIES = {family.name: family for family in (GENERIC, XC7, XCUP, ECP5)}

@@ -18,14 +18,17 @@ def plain_latency(simd, x_shape, w_shape):
     return 1 + len(range(0, (simd - 1).bit_length(), 2))
 
 
-def plain_sum(m, x, w, x_shape, w_shape, width):
-    """Return the raw sum, as ``Dot`` has it, of the lanes of ``x`` and ``w``."""
+def plain_sum(m, x, w, x_shape, w_shape, width, *, narrow=0):
+    """Return the raw sum, as ``Dot`` has it, of the lanes of ``x`` and ``w``.
+
+    Products with a factor of up to ``narrow`` bits are sums of rows in LUTs: see ``Family``.
+    """
     if is_bipolar(x_shape) and is_bipolar(w_shape):
         return _popcount(m, ~(x.as_value() ^ w.as_value()), width)
-    return _sum(m, _products(x, w, x_shape, w_shape), width)
+    return _sum(m, _products(m, x, w, x_shape, w_shape, narrow), width)
 
 
-def _products(x, w, x_shape, w_shape):
+def _products(m, x, w, x_shape, w_shape, narrow):
     """Return the term of every lane, as the table of ``Dot`` has it."""
     if is_bipolar(x_shape):
         terms = [x[c].replicate(w_shape.width) & w[c].as_unsigned() for c in range(len(x))]
@@ -33,7 +36,25 @@ def _products(x, w, x_shape, w_shape):
     if is_bipolar(w_shape):
         terms = [~(w[c].replicate(x_shape.width) ^ x[c].as_unsigned()) for c in range(len(x))]
         return [term.as_signed() for term in terms] if x_shape.signed else terms
-    return [x[c] * w[c] for c in range(len(x))]
+    if min(x_shape.width, w_shape.width) > narrow:
+        return [x[c] * w[c] for c in range(len(x))]
+    return [_rows(m, *sorted((x[c], w[c]), key=len)) for c in range(len(x))]
+
+
+def _rows(m, a, b):
+    """Return ``a * b``, a row of adders for each bit of ``a`` but the first."""
+    # a * b = sum_k (a[k] * b) << k, less the last of them where a has a sign.
+    total, signed_a = C(0, 1), a.shape().signed
+    for k, bit in enumerate(a.as_unsigned()):
+        row = bit.replicate(len(b)) & b.as_unsigned()
+        row = (row.as_signed() if b.shape().signed else row) << k
+        total = total - row if signed_a and k == len(a) - 1 else total + row if k else row
+        if 0 < k < len(a) - 1:
+            # Kept as it is: of all rows at once synthesis makes twice the LUTs.
+            kept = Signal(total.shape(), name="rows", attrs={"keep": 1})
+            m.d.comb += kept.eq(total)
+            total = kept
+    return total
 
 
 def _register(m, value, width):

@@ -72,14 +72,15 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
         rom(parts, "weights", nf * sf, word, columns, weights_at, family)
 
     # Operands.
-    replay_at = 0 if nf == 1 else 1 if sf == 1 else 2
+    x = simd * facts.x_bits
+    deep = nf > 1 and block_is_cheaper(sf, x, written=True, family=FAMILIES[family])
+    replay_at = 0 if nf == 1 else 1 if sf == 1 else 2 + deep
     operands_at = max(replay_at, weights_at)
     # What addresses a ROM in LUTs itself is counted without a carry chain.
     direct = operands_at == weights_at == 1 and not facts.writable
-    x = simd * facts.x_bits
     parts.ff += x * (operands_at - replay_at)
     if nf > 1:
-        _replay(parts, sf, x, family)
+        _replay(parts, sf, x, deep, family)
 
     # Dot products and accumulators.
     if family in ("xc7", "xcup"):
@@ -89,7 +90,7 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
         parts.ff += pe * (dot.ff + width) + dot.shared_ff
         init_at = dot.latency
     else:
-        init_at = plain(parts, pe, simd, facts.x_shape, facts.w_shape, width)
+        init_at = plain(parts, pe, simd, facts.x_shape, facts.w_shape, width, family)
         parts.add("accumulate", pe * width * 2, pe * width)
     parts.add("pe", pe)
 
@@ -119,20 +120,21 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
     return parts
 
 
-def _replay(parts: Parts, sf: int, x: int, family: str) -> None:
+def _replay(parts: Parts, sf: int, x: int, deep: bool, family: str) -> None:
     """Add the memory of the beats of a vector."""
     if sf == 1:
         parts.ff += x
         return
     parts.ff += bits_of(sf)
-    if block_is_cheaper(sf, x, written=True, family=FAMILIES[family]):
+    # Behind LUTRAM a register, behind block RAM a second one.
+    parts.ff += x
+    if deep:
         memory = block(sf, x, family, written=True)
         parts.halves += memory.halves
         parts.ff += bits_of(memory.chunks)
     else:
         memory = distributed(sf, x, family)
         parts.exact += memory.sites
-        parts.ff += x
     chunked(parts, memory.chunks, x, sf)
 
 

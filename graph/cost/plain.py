@@ -1,7 +1,9 @@
 """Dot products in plain logic, as `rtl/plain.py` lays them: full adders, or additions in a tree."""
 
+from math import ceil
 from typing import Any
 
+from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.plain import plain_latency
 from quinnoa.rtl.shapes import is_bipolar
 
@@ -11,12 +13,13 @@ from .facts import bits_of_shape
 __all__ = ["plain"]
 
 
-def plain(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int) -> int:
+def plain(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int,
+          family: str) -> int:
     """Add the dot products of ``rows`` rows over the same x; return their latency."""
     if is_bipolar(x_shape) and is_bipolar(w_shape):
         _popcount(parts, rows, simd, width)
     else:
-        _sum(parts, rows, simd, x_shape, w_shape, width)
+        _sum(parts, rows, simd, x_shape, w_shape, width, FAMILIES[family].narrow)
     return plain_latency(simd, x_shape, w_shape)
 
 
@@ -38,7 +41,8 @@ def _popcount(parts: Parts, rows: int, simd: int, width: int) -> None:
     parts.add("sums", rows * bits * (max(heights) - 1), rows * bits)
 
 
-def _sum(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int) -> None:
+def _sum(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: int,
+         narrow: int) -> None:
     """Add products, and their sums two by two, with a register after every second level."""
     x_bits, w_bits = bits_of_shape(x_shape), bits_of_shape(w_shape)
     one_bit = is_bipolar(x_shape) or is_bipolar(w_shape)
@@ -46,11 +50,13 @@ def _sum(parts: Parts, rows: int, simd: int, x_shape: Any, w_shape: Any, width: 
     if one_bit:
         parts.add("xnor", rows * simd * bits)
     else:
-        # Multipliers where the product is wide enough (`share/lattice/dsp_map_18x18.v`).
-        if min(x_bits, w_bits) >= 2 and x_bits + w_bits >= 9:
+        few, many = sorted((x_bits, w_bits))
+        if few > max(narrow, 1):
             parts.dsp += rows * simd
         else:
-            parts.add("products", rows * simd * x_bits * w_bits)
+            # A gate for every two bits; adders of a place more, two places a CCU2C.
+            adders = 0 if many == 2 else (few - 1) * 2 * ceil((many + 2) / 2)
+            parts.add("products", rows * simd * (few * many + adders))
     parts.ff += rows * simd * bits
     terms, level = simd, 0
     while terms > 1:

@@ -122,7 +122,7 @@ def vvtu(unit: Any, family: str) -> Parts:
 
     # Products and sums.
     if family not in ("xc7", "xcup"):
-        plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width)
+        plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width, family)
         parts.add("sum" if unit._keeps else "accumulate", lanes * width * 2,
                   lanes * width * (not unit._keeps))
     elif unit._keeps:

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from quinnoa.rtl.dot import Dot
-from quinnoa.rtl.families import GENERIC, XC7, XCUP
+from quinnoa.rtl.families import ECP5, GENERIC, XC7, XCUP
 from quinnoa.rtl.raw import RawSum, weight_bits
 from quinnoa.rtl.shapes import BIPOLAR, encode, is_bipolar, range_of
 from quinnoa.sim.equivalence import difference
@@ -27,6 +27,7 @@ SHAPES = [
     (signed(5), signed(3)),
     (unsigned(8), signed(8)),
     (unsigned(16), unsigned(2)),
+    (signed(4), signed(1)),
 ]
 
 
@@ -70,11 +71,12 @@ def run(dut, x, w):
 
 
 @pytest.mark.parametrize("x_shape, w_shape", SHAPES)
+@pytest.mark.parametrize("family", [GENERIC, ECP5], ids=lambda family: family.name)
 @pytest.mark.parametrize("simd", [1, 2, 3, 7, 16, 49])
-def test_plain_logic_equals_model_in_every_cycle(x_shape, w_shape, simd):
+def test_plain_logic_equals_model_in_every_cycle(x_shape, w_shape, simd, family):
     rng = np.random.default_rng(simd)
     x, w = values(rng, (6, simd), x_shape), values(rng, (6, simd), w_shape)
-    dut = Dot(simd=simd, x_shape=x_shape, w_shape=w_shape, width=11)
+    dut = Dot(simd=simd, x_shape=x_shape, w_shape=w_shape, width=11, family=family)
     width = 1 if is_bipolar(w_shape) else w_shape.width
     shown = run(dut, bits(x, x_shape), pack(weight_bits(w, w_shape), width))
     assert shown == dut.model(x, w).tolist()
