@@ -3,15 +3,15 @@
 
 import numpy as np
 from amaranth import Cat, Module, Mux, Shape, Signal, Value
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .ram import ram
 from .schedule import Schedule
 
 __all__ = ["FIFO", "STYLES", "Credits", "Store", "fifo_latency"]
 
 STYLES = ("registers", "srl", "lutram", "block")
-_RAM_STYLE = {"lutram": "distributed", "block": "block"}
 # Shift registers that feed back the XNOR of the last bit and this one run through all states but
 # the one of ones (Xilinx XAPP 052, table 3); a LUT where a counter needs one for each bit.
 _TAPS = {2: 0, 3: 1, 4: 2, 5: 2, 6: 4}
@@ -180,10 +180,7 @@ class Store(wiring.Component):
         size = (self.depth - 1).bit_length()
         shifts = size in _TAPS
         rows = 1 << size if shifts else self.depth - 1
-        m.submodules.rows = mem = memory.Memory(
-            shape=self.data.shape(), depth=rows, init=[],
-            attrs={"ram_style": _RAM_STYLE[self.style]})
-        w_port, r_port = mem.write_port(), mem.read_port()
+        w_port, r_port = ram(m, "rows", width=self._width, depth=rows, style=self.style)
 
         # No row is read in the cycle in which it is written: there is some from the next one on.
         some = Signal()
@@ -191,12 +188,13 @@ class Store(wiring.Component):
         write, read, after = Signal(range(rows)), Signal(range(rows)), Signal(range(rows), init=1)
         for address, step in ((write, self.push), (after, load)):
             self._advance(m, address, step, None if shifts else rows)
+        o_payload = Signal(self._width, reset_less=True)
         with m.If(load):
-            m.d.sync += read.eq(after)
+            m.d.sync += [read.eq(after), o_payload.eq(r_port.data)]
         m.d.sync += some.eq(self.push | (some & ~(load & (after == write))))
         m.d.comb += [
-            w_port.en.eq(self.push), w_port.addr.eq(write), w_port.data.eq(self.data),
-            r_port.en.eq(load), r_port.addr.eq(read), self.o.payload.eq(r_port.data),
+            w_port.en.eq(self.push), w_port.addr.eq(write), w_port.data.eq(Value.cast(self.data)),
+            r_port.addr.eq(read), Value.cast(self.o.payload).eq(o_payload),
         ]
 
     def _advance(self, m, address, step, rows):

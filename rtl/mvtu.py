@@ -2,8 +2,8 @@
 """Matrix-vector-threshold unit: computes ``y = thresholds(W @ x)`` for every vector ``x``."""
 
 import numpy as np
-from amaranth import Cat, Const, Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
@@ -13,6 +13,7 @@ from .control import count, delay, flag, shifted
 from .families import GENERIC
 from .matvec import matvec
 from .outlet import Outlet
+from .ram import ram
 from .raw import RawSum, weight_bits
 from .rows import Rows, simplify_steps, type_range, value_range
 from .schedule import Schedule
@@ -96,8 +97,13 @@ class MVTU(wiring.Component):
         self._weights = make_memory(words, width=width, memory=memory, writable=writable,
                                     family=family)
 
-        # Cycles from a step to its operands, its sum, its comparisons, and its beat.
-        replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2
+        # Are the beats of a vector kept in block RAM?
+        self._deep = self.nf > 1 and block_is_cheaper(
+            self.sf, simd * Shape.cast(self.x_shape).width, written=True, family=family)
+
+        # Cycles from a step to its operands, its sum, its comparisons, and its beat. Block RAM has
+        # a second register behind, to leave it fast.
+        replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2 + self._deep
         self._operands_at = max(replay, self._weights.latency)
         self._sum_at = self._operands_at + self._accumulator().latency
         self._bank = self._lay_bank()
@@ -321,16 +327,13 @@ class MVTU(wiring.Component):
         elif self.nf > 1:
             # While a step waits for its beat its word is written in every cycle, last with the
             # beat, and is read in the cycle after: control waits for no `valid`.
-            deep = block_is_cheaper(self.sf, len(x), written=True, family=self._family)
-            m.submodules.replay = replay = memory.Memory(
-                shape=unsigned(len(x)), depth=self.sf, init=[],
-                attrs={"ram_style": "block" if deep else "distributed"})
-            write, read = replay.write_port(), replay.read_port()
+            write, read = ram(m, "replay", width=len(x), depth=self.sf,
+                              style="block" if self._deep else "lutram")
             m.d.comb += [
                 write.addr.eq(s), write.data.eq(x), write.en.eq(takes),
                 read.addr.eq(delay(m, s, 1)),
             ]
-            x, age = read.data, 2
+            x, age = delay(m, read.data, 1), 2
         return delay(m, x, self._operands_at - age)
 
     def _read_constants(self, m, made):

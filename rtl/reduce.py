@@ -4,12 +4,13 @@
 from math import prod
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Shape, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .control import count, delay, flag, shifted
 from .outlet import Outlet
+from .ram import ram
 from .schedule import Schedule
 from .shapes import is_bipolar, range_of, shape_for
 from .weights import block_is_cheaper
@@ -156,15 +157,13 @@ class ReduceUnit(wiring.Component):
             return result
         # The word of a step is written two cycles after it, so that the step CF >= 3 later reads it
         # in time; until then all that is read is of other words.
-        style = "block" if block_is_cheaper(self.cf, len(result), written=True) else "distributed"
-        m.submodules.kept = kept = memory.Memory(
-            shape=unsigned(len(result)), depth=self.cf, init=[], attrs={"ram_style": style})
-        read, write = kept.read_port(), kept.write_port()
+        style = "block" if block_is_cheaper(self.cf, len(result), written=True) else "lutram"
+        write, read = ram(m, "kept", width=len(result), depth=self.cf, style=style)
         m.d.comb += [
             read.addr.eq(c),
             write.addr.eq(delay(m, c, PIPELINE)), write.data.eq(result), write.en.eq(went[2]),
         ]
-        return read.data
+        return delay(m, read.data, 1)
 
     def _lane(self, beat, shape, p):
         """Return lane ``p`` as an integer; of a bipolar one its bit."""

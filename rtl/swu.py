@@ -2,19 +2,18 @@
 """Sliding-window unit: cuts an image into windows, in the order in which a product takes them."""
 
 from amaranth import Const, Module, Mux, Shape, Signal, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .control import count, delay, flag, shifted
 from .outlet import Outlet
+from .ram import RAM_STYLES, ram
 from .ring import Place, Ring
 from .shapes import encode, is_bipolar
 from .weights import block_is_cheaper
 from .windows import Windows
 
 __all__ = ["SWU"]
-
-RAM_STYLE = {"lutram": "distributed", "block": "block", "ultra": "ultra"}
 
 
 class SWU(wiring.Component):
@@ -69,8 +68,8 @@ class SWU(wiring.Component):
 
     def __init__(self, *, height, width, channels, kernel, stride=(1, 1), dilation=(1, 1),
                  pads=(0, 0, 0, 0), pad_value=0, shape, lanes, memory="auto"):
-        if memory not in ("auto", *RAM_STYLE):
-            raise ValueError(f"memory must be auto, {', '.join(RAM_STYLE)}: it is {memory!r}")
+        if memory not in ("auto", *RAM_STYLES):
+            raise ValueError(f"memory must be auto, {', '.join(RAM_STYLES)}: it is {memory!r}")
         if lanes < 1 or channels < 1 or channels % lanes:
             raise ValueError(f"lanes must divide C: C is {channels}, lanes is {lanes}")
         self.windows = Windows(height, width, kernel, stride, dilation, pads)
@@ -150,24 +149,21 @@ class SWU(wiring.Component):
         ]
 
         # The ring. Where there is space something is written in every cycle, last the beat.
-        m.submodules.ring = ring = memory.Memory(
-            shape=self.i.payload.shape(), depth=self.depth, init=[],
-            attrs={"ram_style": RAM_STYLE[self.memory]})
-        write = ring.write_port()
-        read = ring.read_port(domain="comb" if self.memory == "lutram" else "sync")
+        beat = Value.cast(self.i.payload)
+        write, read = ram(m, "ring", width=len(beat), depth=self.depth, style=self.memory)
         with m.If(take):
             m.d.sync += write.addr.eq(write.addr + 1)
-        m.d.comb += [write.data.eq(self.i.payload), write.en.eq(self.i.ready)]
+        m.d.comb += [write.data.eq(beat), write.en.eq(self.i.ready)]
         self._walk(m, read.addr, step, (c_last, kx_last, ky_last, ox_last, oy_last))
 
         # Out; past the edges the register behind the ring is set to the padding.
         outside = (column.edges("outside_x", self.windows.outside(1), kx_steps) |
                    row.edges("outside_y", self.windows.outside(0), ky_steps))
         pad = Const(self._pad_bits, Shape.cast(self.shape).width).replicate(self.lanes)
-        outside = delay(m, outside, self._read_at - 1)
+        beat, outside = (delay(m, each, self._read_at - 1) for each in (read.data, outside))
         m.d.comb += [
             outlet.push.eq(shifted(m, step, self._read_at)[-1]),
-            Value.cast(outlet.data).eq(delay(m, Mux(outside, pad, Value.cast(read.data)), 1)),
+            Value.cast(outlet.data).eq(delay(m, Mux(outside, pad, beat), 1)),
         ]
         return m
 

@@ -2,12 +2,13 @@
 """Upsample: every pixel of an image several times, by rows and by columns (nearest neighbour)."""
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .control import count, delay, flag, shifted
 from .outlet import Outlet
+from .ram import ram
 from .schedule import Schedule
 from .weights import block_is_cheaper
 
@@ -141,12 +142,10 @@ class UpsampleUnit(wiring.Component):
                 m.d.sync += kept.eq(beat)
             return kept
         deep = block_is_cheaper(self.kept, len(beat), written=True)
-        m.submodules.kept = kept = memory.Memory(
-            shape=unsigned(len(beat)), depth=self.kept, init=[],
-            attrs={"ram_style": "block" if deep else "distributed"})
-        write, read = kept.write_port(), kept.read_port()
+        write, read = ram(m, "kept", width=len(beat), depth=self.kept,
+                          style="block" if deep else "lutram")
         m.d.comb += [
             write.addr.eq(address), write.data.eq(beat), write.en.eq(takes),
             read.addr.eq(delay(m, address, 1)),
         ]
-        return read.data
+        return delay(m, read.data, 1)

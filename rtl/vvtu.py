@@ -2,8 +2,8 @@
 """Vector-vector-threshold unit: the depthwise product, every channel with its own kernels alone."""
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Shape, Signal, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Module, Mux, Shape, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
@@ -13,6 +13,7 @@ from .control import count, delay, flag, shifted
 from .dot import Dot
 from .families import GENERIC
 from .outlet import Outlet
+from .ram import ram
 from .raw import RawSum, weight_bits
 from .rows import Rows, type_range, value_range
 from .schedule import Schedule
@@ -330,12 +331,10 @@ class VVTU(wiring.Component):
         least 2. Block RAM is read two cycles before and written one after: four, and G is at least
         4.
         """
-        m.submodules.kept = kept = memory.Memory(
-            shape=unsigned(self.lanes * self.acc_width), depth=self.groups, init=[],
-            attrs={"ram_style": "block" if self._deep else "distributed"})
-        write, read = kept.write_port(), kept.read_port(domain="sync" if self._deep else "comb")
+        write, read = ram(m, "kept", width=self.lanes * self.acc_width, depth=self.groups,
+                          style="block" if self._deep else "lutram")
         m.d.comb += read.addr.eq(delay(m, g, self._product_at - self._ahead))
-        old = delay(m, read.data, 1)
+        old = delay(m, read.data, self._ahead)
 
         # sum = (start if first else old) + raw
         first = delay(m, first, self._product_at)

@@ -2,15 +2,16 @@
 """Wide sliding-window unit: gives a row of the kernel, or a whole window, in every cycle."""
 
 import numpy as np
-from amaranth import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Array, Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .control import count, delay, flag, shifted
 from .outlet import Outlet
+from .ram import RAM_STYLES, ram
 from .ring import Place, Ring
 from .shapes import encode, is_bipolar
-from .swu import RAM_STYLE, SWU
+from .swu import SWU
 from .weights import block_is_cheaper
 from .windows import Windows
 
@@ -62,8 +63,8 @@ class WideSWU(wiring.Component):
 
     def __init__(self, *, height, width, channels, kernel, stride=(1, 1), dilation=(1, 1),
                  pads=(0, 0, 0, 0), pad_value=0, shape, lanes, memory="auto"):
-        if memory not in ("auto", *RAM_STYLE):
-            raise ValueError(f"memory must be auto, {', '.join(RAM_STYLE)}: it is {memory!r}")
+        if memory not in ("auto", *RAM_STYLES):
+            raise ValueError(f"memory must be auto, {', '.join(RAM_STYLES)}: it is {memory!r}")
         self.windows = windows = Windows(height, width, kernel, stride, dilation, pads)
         (kh, kw), (dy, dx) = windows.kernel, windows.dilation
         if lanes not in (kw * channels, kh * kw * channels):
@@ -262,14 +263,9 @@ class WideSWU(wiring.Component):
 
         words = []
         for b, read_address in enumerate(addresses):
-            m.submodules[f"bank{b}"] = rows = memory.Memory(
-                shape=unsigned(len(word)), depth=self.depth, init=[],
-                attrs={"ram_style": RAM_STYLE[self.memory]})
-            write = rows.write_port()
-            deep = self.memory != "lutram"
-            read = rows.read_port(domain="sync" if deep else "comb")
+            write, read = ram(m, f"bank{b}", width=len(word), depth=self.depth, style=self.memory)
             # Where there is space something is written in every cycle, last the word.
             m.d.comb += [write.addr.eq(address), write.data.eq(word),
                          write.en.eq(self.i.ready & (bank == b)), read.addr.eq(read_address)]
-            words.append(read.data if deep else delay(m, read.data, 1))
+            words.append(delay(m, read.data, 1))
         return words

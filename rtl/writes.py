@@ -4,12 +4,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from amaranth import Module, Signal, Value, unsigned
-from amaranth.lib import memory as ram
+from amaranth import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .control import delay
 from .families import GENERIC
+from .ram import ram
 from .weights import WeightMemory, block_is_cheaper
 
 __all__ = ["Contents", "WritableMemory", "make_memory", "relay", "spread", "writes_signature"]
@@ -108,22 +109,12 @@ class WritableMemory(wiring.Component):
                 with m.If(part.en):
                     m.d.sync += word.eq(part.data)
                 continue
-            ram_style = {"lutram": "distributed", "block": "block"}[self.style]
-            m.submodules[f"part{k}"] = store = ram.Memory(
-                shape=unsigned(width), depth=self.depth, init=rows[k],
-                attrs={"ram_style": ram_style})
-            write, read = store.write_port(), store.read_port()
+            write, read = ram(m, f"part{k}", width=width, depth=self.depth, style=self.style,
+                              init=rows[k])
             m.d.comb += [
                 write.en.eq(part.en), write.addr.eq(part.addr), write.data.eq(part.data),
-                read.addr.eq(self.addr),
+                read.addr.eq(self.addr), shown.eq(delay(m, read.data, self.latency)),
             ]
-            data = read.data
-            if self.style == "block":
-                # Never both at once, so that it does not matter which of them comes first.
-                m.d.comb += read.en.eq(~part.en)
-                data = Signal(width, name=f"data_{k}", reset_less=True)
-                m.d.sync += data.eq(read.data)
-            m.d.comb += shown.eq(data)
         return m
 
 

@@ -38,8 +38,6 @@ def written(parts: Parts, depth: int, width: int, style: str, family: str) -> in
             made = block(depth, bits, family, written=True)
             parts.halves += made.halves
             parts.ff += bits_of(made.chunks)
-            # It is not read while it is written.
-            parts.add("decode", 1)
         else:
             made = distributed(depth, bits, family)
             parts.exact += made.sites
