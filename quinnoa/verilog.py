@@ -100,12 +100,12 @@ def rtlil_to_verilog(rtlil_text):
         design = yosys.Design()
         notes = " ".join(f"-remove {note}" for note in _NOTES.split())
         # Yosys logs to standard output; tee -q keeps it quiet.
-        for command in (f"read_rtlil {source}",
+        for command in (f'read_rtlil "{source}"',
                         "proc -nomux -norom",
                         "memory_collect",
                         f"attrmap {notes}",
                         f"attrmap -modattr {notes}",
-                        f"write_verilog -norename {target}"):
+                        f'write_verilog -norename "{target}"'):
             yosys.Pass.call(design, f"tee -q {command}")
         text = target.read_text()
     return _START.sub(r"\\$start ", _BANNER.sub("", text)).lstrip()

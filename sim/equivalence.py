@@ -27,15 +27,15 @@ def difference(gold, gate, *, cycles=1, xilinx=False):
         for name, component in (("gold", gold), ("gate", gate)):
             path = f"{folder}/{name}.il"
             Path(path).write_text(to_rtlil(component, name=name))
-            _run(f"read_rtlil {path}",
+            _run(f'read_rtlil "{path}"',
                  *(["read_verilog +/xilinx/cells_sim.v"] if xilinx else []),
                  f"hierarchy -top {name}", "proc", "flatten", "opt_clean -purge",
-                 f"write_rtlil {path}")
-        _run(f"read_rtlil {folder}/gold.il", f"read_rtlil {folder}/gate.il",
+                 f'write_rtlil "{path}"')
+        _run(f'read_rtlil "{folder}/gold.il"', f'read_rtlil "{folder}/gate.il"',
              "miter -equiv -flatten -make_outputs gold gate miter",
              "hierarchy -top miter", "opt",
-             f"tee -o {folder}/report sat -seq {cycles} -prove-skip {cycles - 1} -prove trigger 0 "
-             "-show-ports miter")
+             f'tee -o "{folder}/report" sat -seq {cycles} -prove-skip {cycles - 1} '
+             "-prove trigger 0 -show-ports miter")
         report = Path(folder, "report").read_text()
     return "" if "SAT proof finished - no model found: SUCCESS!" in report else report
 

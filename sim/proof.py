@@ -216,11 +216,11 @@ def _to_aiger(contract, target):
         source = Path(folder, "top.il")
         source.write_text(rtlil.convert(contract, name="top", emit_src=False))
         design = yosys.Design()
-        for command in (f"read_rtlil {source}", "hierarchy -top top", "proc", "flatten",
+        for command in (f'read_rtlil "{source}"', "hierarchy -top top", "proc", "flatten",
                         "opt -full", "memory -nomap", "memory_map", "opt -full", "async2sync",
                         "dffunmap", "setundef -undriven -anyseq", "techmap",
                         "opt -fast -nodffe -nosdff", "dffunmap", "aigmap", "opt_clean",
-                        f"write_aiger -zinit {target}"):
+                        f'write_aiger -zinit "{target}"'):
             yosys.Pass.call(design, f"tee -q {command}")
 
 
@@ -270,7 +270,7 @@ def prove(unit, *, elements, limit=None, bound=None, seconds=300):
 
 def _search(graph, output, seconds):
     """Return the first cycle in which an output of the graph can be 1, or None if it never can."""
-    script = SCRIPT.format(graph=graph, output=output, seconds=seconds)
+    script = SCRIPT.format(graph=graph.name, output=output, seconds=seconds)
     done = subprocess.run([str(_abc()), "-c", script], capture_output=True, text=True,
                           cwd=graph.parent)
     failed = re.search(r"was asserted in frame (\d+)", done.stdout)

@@ -109,3 +109,10 @@ class Clashing(wiring.Component):
 def test_refuses_ports_that_clash():
     with pytest.raises(ValueError, match="^two ports of top would be named a_b$"):
         to_verilog(Clashing(), name="top")
+
+
+def test_names_of_scratch_folders_may_have_spaces(monkeypatch, tmp_path):
+    expected = to_verilog(Table(), name="top")
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
+    assert to_verilog(Table(), name="top") == expected
