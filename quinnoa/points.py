@@ -138,6 +138,7 @@ def _point(*, model, name, input, top, device, clock_mhz, target, synthesis,
              ("cycles", "bound_cycles", "latency", "fps", "bottleneck", "clock_mhz")}
     point |= {"target": target, **report["totals"],
               "folds": {layer.name: [layer.fold.pe, layer.fold.simd] for layer in network.layers},
+              "i": _bits(whole.i), "o": _bits(whole.layers[-1].o),
               "products": _products(whole, report)}
     if synthesis or simulation:
         point |= _tried(network, planned, part.family, synthesis, simulation)
@@ -155,19 +156,26 @@ def _tried(network, planned, family, synthesis, simulation) -> dict[str, Any]:
 
 
 def _products(network, report) -> list[dict[str, Any]]:
-    """Return of every layer with weights its work and its traffic a frame, as the model has it."""
+    """Return of every layer with weights its work and its traffic a frame, as the model has it.
+
+    What a window cuts out of an image again and again is read once.
+    """
     from amaranth import Shape
 
-    from quinnoa.graph.layers import Depthwise, MatMul
+    from quinnoa.graph.layers import Depthwise, MatMul, Window
 
     units = {unit["name"]: unit for unit in report["layers"]}
-
-    def bits(stream) -> int:
-        return stream.vectors * stream.channels * Shape.cast(stream.shape).width
-
+    windows = {layer.name: layer.i for layer in network.layers if isinstance(layer, Window)}
     return [{"name": layer.name, "macs": layer.weights.size * layer.i.vectors,
              "w_bits": Shape.cast(layer.w_shape).width, "x_bits": Shape.cast(layer.i.shape).width,
              "weights": layer.weights.size * Shape.cast(layer.w_shape).width,
-             "i": bits(layer.i), "o": bits(layer.o), "cycles": units[layer.name]["cycles"],
-             "lut": units[layer.name]["lut"]}
-            for layer in network.layers if isinstance(layer, MatMul | Depthwise)]
+             "i": _bits(windows.get(fed, layer.i)), "o": _bits(layer.o),
+             "cycles": units[layer.name]["cycles"], "lut": units[layer.name]["lut"]}
+            for layer, (fed, *_) in zip(network.layers, network.feeds, strict=True)
+            if isinstance(layer, MatMul | Depthwise)]
+
+
+def _bits(stream) -> int:
+    """Return the bits of a frame of a stream."""
+    from amaranth import Shape
+    return stream.vectors * stream.channels * Shape.cast(stream.shape).width

@@ -34,7 +34,7 @@ def roofline(point: dict[str, Any], device: dict[str, Any]) -> Chart:
                    f"{p['name']}: {short(2 * p['macs'])}op a frame, {short(p['weights'] / 8)}B of "
                    "weights", False, p["name"]) for p in products]
     work = sum(2 * p["macs"] for p in products)
-    traffic = (products[0]["i"] + products[-1]["o"]) / 8
+    traffic = (point["i"] + point["o"]) / 8
     whole = Mark(work / traffic, work * frames,
                  f"{point['model']}: {short(work)}op and {short(traffic)}B a frame, "
                  f"{short(work * frames)}op/s", True, point["model"])

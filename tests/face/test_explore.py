@@ -21,6 +21,7 @@ from quinnoa.errors import QuinnoaError
 from quinnoa.explore import explore, ladder, mark_optimal, show
 from quinnoa.points import Job, compute, fingerprint, provide
 from quinnoa.store import Store
+from tests.graph.cnns import activation, cnn, conv
 from tests.models import inputs, mlp, reference
 
 WIDTHS = (32, 8, 4)
@@ -165,6 +166,18 @@ def test_a_point_is_what_compile_reports(models, tmp_path):
     assert [p["macs"] for p in point["products"]] == [32 * 8, 8 * 4]
     # 2-bit weights and inputs, in bits a frame
     assert (point["products"][0]["weights"], point["products"][0]["i"]) == (2 * 256, 2 * 32)
+    assert point["i"] == 2 * 32
+
+
+def test_an_image_is_read_once_however_often_windows_see_it():
+    model = cnn(lambda g, x: activation(g, conv(g, x, 5, 4, pads=[1, 1, 1, 1]), 5))
+    provide({"cnn": model.SerializeToString()})
+    point = compute(Job("point", {**RANGE, "model": "cnn", "clock_mhz": 100.0, "target": 4000,
+                                  "synthesis": False, "simulation": False}))
+    product, = point["products"]
+    # 7 x 6 pixels of 4 channels in, and of 5 out; 3 bits each
+    assert (product["i"], product["o"]) == (point["i"], point["o"]) == (42 * 4 * 3, 42 * 5 * 3)
+    assert product["macs"] == 42 * 5 * 4 * 9
 
 
 def test_a_range_ends_where_the_device_is_full(models):

@@ -110,7 +110,7 @@ def product(name, macs, lut, cycles, *, bits=(2, 2), i=0, o=0, weights=0):
 
 
 def test_a_roofline_is_as_the_device_and_the_design_have_it():
-    point = {"model": "m", "clock_mhz": 100.0, "cycles": 50, "products": [
+    point = {"model": "m", "clock_mhz": 100.0, "cycles": 50, "i": 800, "o": 80, "products": [
         product("mvtu0", 1000, 80, 50, i=800, o=160, weights=7040),
         product("mvtu1", 500, 20, 25, i=160, o=80, weights=1000)]}
     whole, layers, roof = roofline(point, DEVICE).series
@@ -130,7 +130,7 @@ def test_a_roofline_is_as_the_device_and_the_design_have_it():
 
 
 def test_a_roofline_has_a_roof_for_each_pair_of_widths():
-    point = {"model": "m", "clock_mhz": 100.0, "cycles": 10, "products": [
+    point = {"model": "m", "clock_mhz": 100.0, "cycles": 10, "i": 8, "o": 8, "products": [
         product("mvtu0", 100, 50, 10, bits=(1, 8), i=8, o=8),
         product("mvtu1", 100, 10, 10, bits=(1, 1), i=8, o=8)]}
     names = [series.name.split(",")[0] for series in roofline(point, DEVICE).series[2:]]
