@@ -65,7 +65,7 @@ def _against_rate(points, device, key: str, word: str, budget: float) -> Chart:
     return Chart(f"{word} against throughput", Axis("frames/s", log=True),
                  Axis(f"{word}, estimated", log=log, zero=not log), series,
                  [Limit(device[key] * budget,
-                        f"{budget:.0%} of {device['name']}: {device[key] * budget:,.0f}")])
+                        f"{share(budget, 1)} of {device['name']}: {device[key] * budget:,.0f}")])
 
 
 def _accuracy(points, device) -> Chart:

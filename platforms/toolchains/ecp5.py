@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +19,7 @@ from typing import Any
 from quinnoa.process import Progress, follow, silent
 from quinnoa.synthesis import synthesise
 
-from .tool import Area, Plan, Result, Tool, ToolError
+from .tool import Area, Plan, Result, Tool, ToolError, said_by
 
 __all__ = ["LEAST_VERSION", "TIMEOUT", "build", "find", "place_and_route", "read_report"]
 
@@ -76,12 +75,8 @@ def _find() -> _Tools:
 
 def _version(path: str) -> str:
     """Return the version of a nextpnr, new enough."""
-    try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"{path} does not run ({error}); {INSTALL}") from None
-    match = re.search(r"Version (?:nextpnr-)?((\d+)\.(\d+)[^)\s]*)", done.stdout + done.stderr)
+    match = re.search(r"Version (?:nextpnr-)?((\d+)\.(\d+)[^)\s]*)",
+                      said_by(path, "--version", INSTALL))
     if match is None:
         raise ToolError(f"{path} does not say its version as nextpnr does; {INSTALL}")
     if (int(match[2]), int(match[3])) < LEAST_VERSION:

@@ -1,5 +1,6 @@
 """What every toolchain module gives: the tool that was found, and what came of a build."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,9 @@ from amaranth.build.run import BuildPlan
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["Area", "Plan", "Result", "Tool", "ToolError"]
+__all__ = ["Area", "Plan", "Result", "Tool", "ToolError", "said_by"]
+
+PATIENCE = 120                   # seconds for a program to say its version
 
 
 class ToolError(QuinnoaError):
@@ -114,3 +117,13 @@ class Result:
         where = f"; the slowest path ends in {self.worst}" if self.worst else ""
         return (f"{self.clock_mhz:g} MHz not met: {self.reached_mhz:.1f} MHz reached{where}; build "
                 f"with --clock {int(self.reached_mhz)}, or fold further where the path is")
+
+
+def said_by(path: str, option: str, install: str) -> str:
+    """Return what a program says of itself; where it does not run, say what to install."""
+    try:
+        done = subprocess.run([path, option], capture_output=True, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{path} does not run ({error}); {install}") from None
+    return done.stdout + done.stderr

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from amaranth.build.run import BuildPlan
@@ -11,7 +10,7 @@ from amaranth.build.run import BuildPlan
 from quinnoa.errors import QuinnoaError
 from quinnoa.process import Progress, follow, silent
 
-from .tool import Area, Plan, Result, Tool, ToolError
+from .tool import Area, Plan, Result, Tool, ToolError, said_by
 
 __all__ = ["LEAST_VERSION", "build", "build_remote", "find", "out_of_context", "read_area",
            "read_layers", "read_result", "read_timing"]
@@ -50,12 +49,7 @@ def find() -> Tool:
     path = _path()
     if path is None:
         raise ToolError(f"Vivado is missing; {INSTALL}")
-    try:
-        said = subprocess.run([path, "-version"], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=120).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"{path} does not run ({error}); {INSTALL}") from None
-    match = re.search(r"vivado v(\d+)\.(\d+)", said, re.IGNORECASE)
+    match = re.search(r"vivado v(\d+)\.(\d+)", said_by(path, "-version", INSTALL), re.IGNORECASE)
     if match is None:
         raise ToolError(f"{path} does not say its version as Vivado does; {INSTALL}")
     version = int(match[1]), int(match[2])

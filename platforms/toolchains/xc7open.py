@@ -3,12 +3,11 @@
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 from quinnoa.process import Progress, follow, silent
 
-from .tool import Area, Plan, Result, Tool, ToolError
+from .tool import Area, Plan, Result, Tool, ToolError, said_by
 
 __all__ = ["TOOLS", "build", "find", "read_log"]
 
@@ -30,9 +29,7 @@ def find() -> Tool:
         raise ToolError(f"{' and '.join(missing)} missing; {INSTALL}")
     path = paths["nextpnr-xilinx"]
     assert path is not None
-    said = subprocess.run([path, "--version"], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, timeout=60)
-    match = re.search(r"Version ([^)\s]+)", said.stdout + said.stderr)
+    match = re.search(r"Version ([^)\s]+)", said_by(path, "--version", INSTALL))
     return Tool("nextpnr-xilinx", match[1] if match else "unknown", Path(path))
 
 

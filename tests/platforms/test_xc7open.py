@@ -145,3 +145,12 @@ def test_a_build_gives_bitstream_area_and_the_clock_after_routing(plan, tools, t
 def test_a_log_without_a_clock_is_refused():
     with pytest.raises(ToolError, match="^nextpnr-xilinx names no clock: nothing in the design"):
         xc7open.read_log("")
+
+
+def test_a_tool_that_does_not_run_is_told(tools, tmp_path):
+    tools()
+    program = tmp_path / "bin" / "nextpnr-xilinx"
+    program.write_bytes(b"\x7fELF of another machine")
+    with pytest.raises(ToolError, match=rf"^{program} does not run \(.*Exec format error.*\); "
+                                        "install openXC7"):
+        xc7open.find()
