@@ -30,7 +30,7 @@ def simplify_steps(weights, x_shape, w_shape, thresholds):
     """Return weights, and values, falls and base of (MH, N) steps, that cost least to compute.
 
     - Rows that fall in every step are turned into rows that rise, if the negated weights fit:
-      ``b - sum_k (a >= T[k]) == (b - N) + sum_k (-a >= 1 - T[k])``.
+      ``b - sum_k (a >= T[k]) == (b - N) + sum_k (-a >= 1 - T[k])`` of N steps that are reached.
     - ``base`` is made the same for all rows, where steps that are never reached can be exchanged
       for some that always are.
     """
@@ -47,9 +47,11 @@ def simplify_steps(weights, x_shape, w_shape, thresholds):
     turn &= (-weights.min(axis=1) <= w_high) & (-weights.max(axis=1) >= w_low)
     turned = turn[:, None]
     weights = np.where(turned, -weights, weights)
-    values = np.where(turned, 1 - values[:, ::-1], values)
+    # What is never reached stays so, at the end.
+    rising = np.sort(np.where(never, 1 - low[:, None], 1 - values), axis=1)
+    values = np.where(turned, rising, values)
     falls = falls & ~turned
-    base = base - n * turn
+    base = base - (~never).sum(axis=1) * turn
 
     low, high = value_range(weights, x_shape)
     spare = (values > high[:, None]).sum(axis=1)

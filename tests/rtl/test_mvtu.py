@@ -228,6 +228,15 @@ def test_rows_that_fall_cost_no_more_than_rows_that_rise():
     assert units[0].weight_memory.words == units[1].weight_memory.words
 
 
+def test_rows_that_do_not_fall_all_the_way_stay_within_their_shape():
+    # The first row can be turned into one that rises, from 0; the second cannot.
+    thresholds = Thresholds([[0, 2, 10 ** 6], [0, 2, 3]], unsigned(2), base=[2, 3],
+                            falls=np.ones((2, 3), bool))
+    dut = MVTU([[1, 1, -1], [1, -2, 1]], pe=1, simd=1, x_shape=signed(3), w_shape=signed(2),
+               thresholds=thresholds)
+    run_and_compare(dut, np.random.default_rng(0).integers(-4, 4, (20, 3)))
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3, 4])
 def test_constant_channels_need_no_base(steps):
     values = np.array([[0] * steps, [10 ** 6] * steps])
