@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quinnoa.rtl.families import GENERIC, XC7, XCUP
 from quinnoa.rtl.mvtu import MVTU
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
-from quinnoa.rtl.thresholds import Thresholds
+from quinnoa.rtl.thresholds import NEVER, Thresholds
 from quinnoa.rtl.weights import MEMORIES
 from quinnoa.sim.streams import run_vectors, schedule_cycles, stalls
 
@@ -230,7 +230,7 @@ def test_rows_that_fall_cost_no_more_than_rows_that_rise():
 
 def test_rows_that_do_not_fall_all_the_way_stay_within_their_shape():
     # The first row can be turned into one that rises, from 0; the second cannot.
-    thresholds = Thresholds([[0, 2, 10 ** 6], [0, 2, 3]], unsigned(2), base=[2, 3],
+    thresholds = Thresholds([[0, 2, NEVER], [0, 2, 3]], unsigned(2), base=[2, 3],
                             falls=np.ones((2, 3), bool))
     dut = MVTU([[1, 1, -1], [1, -2, 1]], pe=1, simd=1, x_shape=signed(3), w_shape=signed(2),
                thresholds=thresholds)
