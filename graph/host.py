@@ -88,8 +88,14 @@ def _quantizing(network: Network, settings: Settings) -> tuple[Settings, Arrays]
     if k:
         front = Segment(folded, nodes[:k], segment.source, source)
         arrays["head_onnx"] = exported(front)
-        settings.update(nodes=True, together=bool(front.keeps_batch), frame=list(front.i_dims))
+        settings.update(nodes=True, **_evaluation(front))
     return settings, arrays
+
+
+def _evaluation(segment: Segment) -> Settings:
+    """Return how nodes are evaluated, and which operators a driver needs for it."""
+    return {"together": bool(segment.keeps_batch), "frame": list(segment.i_dims),
+            "operators": list(dict.fromkeys(node.op_type for node in segment.nodes))}
 
 
 def _elementwise_end(nodes: Sequence[onnx.NodeProto], source: str, folded: Folded) -> int:
@@ -230,7 +236,7 @@ def _valued(network: Network) -> tuple[Settings, Arrays]:
     elif k < len(nodes):
         rest = Segment(folded, nodes[k:], target, segment.target)
         arrays["tail_onnx"] = exported(rest)
-        settings.update(together=bool(rest.keeps_batch), frame=list(rest.i_dims))
+        settings.update(_evaluation(rest))
     return settings, arrays
 
 

@@ -166,6 +166,9 @@ def _samples(network: Any, host: Mapping[str, np.ndarray], images: np.ndarray | 
     if labels is not None:
         files["labels.npy"] = _npy(labels)
     own = Host(host)
+    if not own.alone:
+        # A board may lack what evaluates nodes: there the integers are compared.
+        files |= {"codes.npy": _npy(_narrowed(codes)), "integers.npy": _npy(_narrowed(y))}
     try:
         x = own.checked(images)
     except DriverError:
@@ -175,6 +178,13 @@ def _samples(network: Any, host: Mapping[str, np.ndarray], images: np.ndarray | 
     if not same:
         raise QuinnoaError(f"{network.name}: the driver's head and tail differ from the network's")
     return files
+
+
+def _narrowed(array: np.ndarray) -> np.ndarray:
+    """Return integers in the least type that holds them."""
+    most = max(-array.min(initial=0) - 1, array.max(initial=0))
+    return array.astype(next(kind for kind in (np.int8, np.int16, np.int32, np.int64)
+                             if most <= np.iinfo(kind).max))
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -73,9 +73,10 @@ def _needs(host: Metadata) -> str:
         if part["kind"] is None:
             return (f"`driver/` needs Python 3.8 and numpy. It has `run_integers` alone, which "
                     f"takes and gives the accelerator's integers: {part['reason']}.")
-    if any(part["nodes"] for part in parts):
-        return ("`driver/` needs Python 3.8 and numpy; `run` needs onnxruntime, too, for nodes of "
-                "the file that the host computes.")
+    if nodes := [name for part in parts if part["nodes"] for name in part["operators"]]:
+        return (f"`driver/` needs Python 3.8 and numpy; `run` needs onnxruntime, too, for what the "
+                f"host computes of the file ({', '.join(dict.fromkeys(nodes))}). Without it "
+                "`validate.py` compares integers.")
     return "`driver/` needs Python 3.8 and numpy alone."
 
 

@@ -1,6 +1,6 @@
 """What goes wrong between a driver and its accelerator."""
 
-__all__ = ["DriverError", "DriverTimeout"]
+__all__ = ["DriverError", "DriverTimeout", "HostError"]
 
 
 class DriverError(Exception):
@@ -9,3 +9,7 @@ class DriverError(Exception):
 
 class DriverTimeout(DriverError):
     """The accelerator was not done in time; the message says how far it came."""
+
+
+class HostError(DriverError):
+    """What the host computes cannot be computed here; the accelerator's integers can."""

@@ -16,11 +16,11 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
-from .errors import DriverError
+from .errors import DriverError, HostError
 
 __all__ = ["Host", "arrays_of"]
 
@@ -54,6 +54,11 @@ class Host:
             raise DriverError("%s is not the file that accelerator.json speaks of: its SHA-256 is "
                               "another" % path)
         return cls(arrays_of(data))
+
+    @property
+    def alone(self) -> bool:
+        """Whether numpy alone computes head and tail."""
+        return not any(part["kind"] is None or part["nodes"] for part in (self._head, self._tail))
 
     def checked(self, x: np.ndarray) -> np.ndarray:
         """Return the model's input as the head takes it; refuse what is none."""
@@ -129,9 +134,9 @@ class Host:
 
     def _expressible(self, part: Mapping[str, Any], where: str) -> None:
         if part["kind"] is None:
-            raise DriverError("what the file has %s the accelerator cannot be computed here: %s; "
-                              "use run_integers, which takes and gives the accelerator's integers"
-                              % (where, part["reason"]))
+            raise HostError("what the file has %s the accelerator cannot be computed here: %s; "
+                            "use run_integers, which takes and gives the accelerator's integers"
+                            % (where, part["reason"]))
 
     def _stepped(self, values: np.ndarray) -> np.ndarray:
         """Return the codes of values, by the thresholds of each element's class.
@@ -164,8 +169,7 @@ class Host:
     def _evaluated(self, part: str, x: np.ndarray) -> np.ndarray:
         if part not in self._nodes:
             settings = self._head if part == "head" else self._tail
-            self._nodes[part] = _Nodes(self._arrays[part + "_onnx"].tobytes(),
-                                       settings["together"], settings["frame"])
+            self._nodes[part] = _Nodes(self._arrays[part + "_onnx"].tobytes(), settings)
         return self._nodes[part](x)
 
 
@@ -202,19 +206,19 @@ class _Nodes:
     ``together``: of all frames at once; else one by one, as arrays of dims ``frame``.
     """
 
-    def __init__(self, model: bytes, together: bool, frame: List[int]) -> None:
+    def __init__(self, model: bytes, settings: Mapping[str, Any]) -> None:
         try:
             import onnxruntime
         except ImportError:
-            raise DriverError(
-                "this network has nodes that the host computes by onnxruntime, which is missing: "
-                "pip install onnxruntime; or use run_integers, which takes and gives the "
-                "accelerator's integers") from None
+            raise HostError(
+                "the host's part of this network has nodes that take onnxruntime (%s), which is "
+                "missing: pip install onnxruntime; or use run_integers, which takes and gives the "
+                "accelerator's integers" % ", ".join(settings["operators"])) from None
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = onnxruntime.InferenceSession(model, options,
                                                      providers=["CPUExecutionProvider"])
-        self._together, self._frame = together, frame
+        self._together, self._frame = settings["together"], settings["frame"]
         self._name = self._session.get_inputs()[0].name
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

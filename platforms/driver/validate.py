@@ -10,35 +10,54 @@ from typing import Any, List, Optional
 import numpy as np
 
 from .accelerator import Accelerator
-from .errors import DriverError
+from .errors import DriverError, HostError
 
 __all__ = ["main", "validate"]
 
 
 def validate(accelerator: Accelerator, folder: Path, frames: int) -> bool:
-    """Say accuracy, mismatches and rate; return whether all results were as expected."""
+    """Say accuracy, mismatches and rate; return whether all results were as expected.
+
+    Where the host's part takes more than numpy, the accelerator's integers are compared, too.
+    """
     right = True
-    path = folder / "images.npy"
-    if path.is_file():
-        images = np.load(str(path), allow_pickle=False)
-        outputs = accelerator.run(images)
-        classes = outputs.reshape(len(outputs), -1)
-        if classes.shape[1] > 1 and accelerator.metadata["top"] is None:
-            classes = classes.argmax(axis=1)[:, None]
-        if (folder / "labels.npy").is_file():
-            labels = np.load(str(folder / "labels.npy"), allow_pickle=False).reshape(-1)
-            print("accuracy: %.2f %% of %d images" % (
-                100 * np.mean(classes[:, 0] == labels), len(images)))
-        if (folder / "expected.npy").is_file():
-            expected = np.load(str(folder / "expected.npy"), allow_pickle=False)
-            differs = (outputs != expected).reshape(len(outputs), -1).any(axis=1)
-            print("mismatches: %d of %d images%s" % (
-                differs.sum(), len(images),
-                ", the first is image %d" % np.argmax(differs) if differs.any() else ""))
-            right = not differs.any()
+    if (folder / "codes.npy").is_file():
+        integers = accelerator.run_integers(_read(folder, "codes"))
+        right = _matches(integers, _read(folder, "integers"), "images as integers")
+    if (folder / "images.npy").is_file():
+        try:
+            right = _run_images(accelerator, folder) and right
+        except HostError as error:
+            print("images: not run; %s" % error)
     bound = accelerator.metadata["clock_mhz"] * 1e6 / accelerator.metadata["bound_cycles"]
     print("throughput: %s; the bound is %.0f frames/s" % (accelerator.throughput(frames), bound))
     return right
+
+
+def _run_images(accelerator: Accelerator, folder: Path) -> bool:
+    """Run the images; say accuracy and mismatches, and return whether there are none."""
+    outputs = accelerator.run(_read(folder, "images"))
+    if (folder / "labels.npy").is_file():
+        classes = outputs.reshape(len(outputs), -1)
+        if classes.shape[1] > 1 and accelerator.metadata["top"] is None:
+            classes = classes.argmax(axis=1)[:, None]
+        labels = _read(folder, "labels").reshape(-1)
+        print("accuracy: %.2f %% of %d images" % (
+            100 * np.mean(classes[:, 0] == labels), len(outputs)))
+    return _matches(outputs, _read(folder, "expected"), "images")
+
+
+def _matches(outputs: np.ndarray, expected: np.ndarray, what: str) -> bool:
+    """Say how many results differ; return whether none does."""
+    differs = (outputs != expected).reshape(len(outputs), -1).any(axis=1)
+    print("mismatches: %d of %d %s%s" % (
+        differs.sum(), len(outputs), what,
+        ", the first is image %d" % np.argmax(differs) if differs.any() else ""))
+    return not differs.any()
+
+
+def _read(folder: Path, name: str) -> np.ndarray:
+    return np.load(str(folder / (name + ".npy")), allow_pickle=False)
 
 
 def main(file: str, arguments: Optional[List[str]] = None) -> None:

@@ -230,8 +230,9 @@ def test_refuses_results_that_cannot_be():
 def test_says_what_cannot_be_computed_without_onnxruntime(monkeypatch):
     host = Host(host_arrays(load(MODELS["nodes on both sides"]())))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DriverError, match="^this network has nodes that the host computes by "
-                                          "onnxruntime, which is missing: pip install "):
+    with pytest.raises(DriverError, match=r"^the host's part of this network has nodes that take "
+                                          r"onnxruntime \(.*MatMul.*\), which is missing: pip "
+                                          "install onnxruntime; "):
         host.encode(np.zeros((1, 12), np.float32))
 
 

@@ -243,8 +243,9 @@ def test_the_layout_is_told_bit_by_bit(made):
 
 @pytest.mark.parametrize("change, message", [
     ({}, "`driver/` needs Python 3.8 and numpy alone."),
-    ({"nodes": True}, "`run` needs onnxruntime, too, for nodes of the file that the host "
-                      "computes."),
+    ({"nodes": True, "operators": ["Softmax", "Mul"]},
+     "`run` needs onnxruntime, too, for what the host computes of the file (Softmax, Mul). Without "
+     "it `validate.py` compares integers."),
     ({"kind": None, "reason": "why"}, "It has `run_integers` alone, which takes and gives the "
                                       "accelerator's integers: why."),
 ])

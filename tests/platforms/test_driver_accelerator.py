@@ -254,6 +254,33 @@ def test_validation_fails_where_a_result_is_wrong(folder, capsys):
                      capsys.readouterr().out)
 
 
+@pytest.fixture(scope="module")
+def in_nodes(tmp_path_factory):
+    """Deploy the small network as if the driver could not compute what is behind it."""
+    path = tmp_path_factory.mktemp("nodes")
+    arrays = dict(host_arrays(small()[0]))
+    settings = json.loads(str(arrays["host"]))
+    settings["tail"] = {"kind": None, "nodes": False, "reason": "it is odd"}
+    deploy(path, host=arrays | {"host": np.array(json.dumps(settings))})
+    return path / "deploy"
+
+
+def test_validation_compares_integers_where_the_host_is_not_numpy_alone(in_nodes, capsys):
+    assert np.load(in_nodes / "codes.npy").dtype == np.load(in_nodes / "integers.npy").dtype == "i1"
+    accelerator, shell = opened(in_nodes)
+    assert validate(accelerator, in_nodes, 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mismatches: 0 of 50 images as integers"
+    assert lines[1].startswith("images: not run; what the file has behind the accelerator cannot "
+                               "be computed here: it is odd; use run_integers")
+    assert lines[2].startswith("throughput: 100 frames")
+    right = shell.compute
+    shell.compute = lambda data: right(data) ^ 1
+    assert not validate(accelerator, in_nodes, 10)
+    assert "mismatches: 50 of 50 images as integers, the first is image 0" in (
+        capsys.readouterr().out)
+
+
 def test_metadata_say_what_the_contract_says(folder):
     metadata = json.loads((folder / "accelerator.json").read_text())
     assert metadata["network_id"] == f"{NETWORK_ID:016x}"
