@@ -2,7 +2,7 @@
 
 What it needs of the machine is two objects, so that it runs on any: ``registers`` with
 ``read32(address)`` and ``write32(address, value)``, and ``buffers`` with ``allocate(size)``, which
-gives a ``Buffer``. ``linux.py`` has those of bare Linux, ``pynq.py`` those of a PYNQ image.
+gives a ``Buffer``. ``linux.py`` has those of bare Linux, ``on_pynq.py`` those of a PYNQ image.
 """
 
 from __future__ import annotations

@@ -70,19 +70,22 @@ class Memory(Buffer):
         self.array = None
 
 
-async def run(dut, bench):
-    """Run a bench, a function of the accelerator's folder, a way to it, and the task."""
-    task = read_task()
-    shell = await surround(dut, task["shell"], size=MEMORY, **told(task))
-    machine = Machine(dut, shell)
+def bench(body):
+    """Make a bench of a function of what opens an accelerator, its machine, and the task."""
+    async def run(dut):
+        task = read_task()
+        shell = await surround(dut, task["shell"], size=MEMORY, **told(task))
+        machine = Machine(dut, shell)
 
-    def opened(folder=None, batch=task["batch"]):
-        transport = MemoryTransport(machine, machine, batch=batch, sleep=machine.sleep,
-                                    clock=machine.clock)
-        return Accelerator(folder or task["folder"], transport)
+        def opened(folder=None, batch=task["batch"]):
+            transport = MemoryTransport(machine, machine, batch=batch, sleep=machine.sleep,
+                                        clock=machine.clock)
+            return Accelerator(folder or task["folder"], transport)
 
-    await bridge(bench)(opened, machine, task)
-    shell.finish()
+        await bridge(body)(opened, machine, task)
+        shell.finish()
+
+    return cocotb.test(name=body.__name__)(run)
 
 
 def samples(task):
@@ -91,7 +94,9 @@ def samples(task):
     return np.load(folder / "images.npy"), np.load(folder / "expected.npy")
 
 
-def _batches(opened, machine, task):
+@bench
+def batches(opened, machine, task):
+    """Run batches of all sizes, several under way."""
     images, expected = samples(task)
     images, expected = images[:200], expected[:200]
     with opened() as accelerator:
@@ -107,8 +112,9 @@ def _batches(opened, machine, task):
                 assert np.array_equal(batch.wait(), expected[part]), part
 
 
-def _thousand(opened, machine, task):
-    """1,000 frames, exact; and as fast as the slowest layer."""
+@bench
+def thousand(opened, machine, task):
+    """Run 1,000 frames: exact, and as fast as the slowest layer."""
     images, expected = samples(task)
     with opened() as accelerator:
         assert len(images) == 1000
@@ -118,17 +124,19 @@ def _thousand(opened, machine, task):
         "share": result.share, "cycles": result.cycles_per_frame, "text": str(result)}))
 
 
-def _aborts(opened, machine, task):
+@bench
+def aborts(opened, machine, task):
+    """Abort in the middle of frames."""
     images, expected = samples(task)
     rng, met = np.random.default_rng(task["seed"]), 0
     with opened() as accelerator:
         for _ in range(task["rounds"]):
-            batches = [accelerator.submit(images[:n]) for n in rng.integers(1, 20, 3)]
+            sent = [accelerator.submit(images[:n]) for n in rng.integers(1, 20, 3)]
             machine.wait(int(rng.integers(1, task["cycles"])))
-            done = sum(batch.done for batch in batches)
-            met += 0 < done < sum(batch.frames for batch in batches)
+            done = sum(batch.done for batch in sent)
+            met += 0 < done < sum(batch.frames for batch in sent)
             accelerator.abort()
-            for batch in batches:
+            for batch in sent:
                 try:
                     batch.wait()
                 except DriverError as error:
@@ -138,7 +146,9 @@ def _aborts(opened, machine, task):
     assert met, "no abort met a batch under way"
 
 
-def _refusals(opened, machine, task):
+@bench
+def refusals(opened, machine, task):
+    """Refuse another network; tell of a wait that is too short."""
     for folder, message in task["refused"]:
         before = machine.writes
         try:
@@ -163,8 +173,9 @@ def _refusals(opened, machine, task):
         assert machine.read32(at.STATUS) & at.IDLE
 
 
-def _loads(opened, machine, task):
-    """Another network of the same shape, and back."""
+@bench
+def loads(opened, machine, task):
+    """Write the weights of another network of the same shape, and back."""
     images, expected = samples(task)
     others, other_expected = (np.load(task[name]) for name in ("others", "others_expected"))
     with opened() as accelerator:
@@ -173,33 +184,3 @@ def _loads(opened, machine, task):
             accelerator.load(task["weights"])
             assert np.array_equal(accelerator.run(others), other_expected)
             accelerator.load(Path(task["folder"]) / "weights.npz")
-
-
-@cocotb.test()
-async def batches(dut):
-    """Run batches of all sizes, several under way."""
-    await run(dut, _batches)
-
-
-@cocotb.test()
-async def thousand(dut):
-    """Run a thousand frames."""
-    await run(dut, _thousand)
-
-
-@cocotb.test()
-async def aborts(dut):
-    """Abort in the middle of frames."""
-    await run(dut, _aborts)
-
-
-@cocotb.test()
-async def refusals(dut):
-    """Refuse another network; tell of a wait that is too short."""
-    await run(dut, _refusals)
-
-
-@cocotb.test()
-async def loads(dut):
-    """Write weights at run time."""
-    await run(dut, _loads)

@@ -4,30 +4,11 @@
 import random
 
 import pytest
-from amaranth import Module, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth import signed, unsigned
 from amaranth.sim import Simulator
 
 from quinnoa.platforms.axistream import AxiStream
-
-
-class Slot(wiring.Component):
-    """Holds one beat."""
-
-    def __init__(self, shape, lanes):
-        payload = data.ArrayLayout(shape, lanes)
-        super().__init__({"i": In(stream.Signature(payload)), "o": Out(stream.Signature(payload))})
-
-    def elaborate(self, platform):
-        m = Module()
-        full = Signal()
-        m.d.comb += [self.i.ready.eq(~full), self.o.valid.eq(full)]
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [self.o.payload.eq(self.i.payload), full.eq(1)]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += full.eq(0)
-        return m
+from tests.platforms.tiny import Slot
 
 
 def run(dut, words, density):

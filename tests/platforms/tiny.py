@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """A small core in the shell that a board wants, for tests of what lies around shells."""
 
-from amaranth import Module, Signal, unsigned
+from amaranth import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,10 +12,10 @@ from quinnoa.platforms.uart import UARTShell
 
 
 class Slot(wiring.Component):
-    """Holds one beat of eight bytes."""
+    """Holds one beat: eight bytes, unless told otherwise."""
 
-    def __init__(self):
-        beat = stream.Signature(data.ArrayLayout(unsigned(8), 8))
+    def __init__(self, shape=8, lanes=8):
+        beat = stream.Signature(data.ArrayLayout(shape, lanes))
         super().__init__({"i": In(beat), "o": Out(beat)})
 
     def elaborate(self, platform):
