@@ -13,19 +13,13 @@ from .lanes import axes, cycles
 from .layers import Depthwise, Fold, Layer, MatMul, Threshold, TopK, Window
 from .network import Network
 from .pixels import with_pixels
-from .solver import (
-    DEFAULT_BUDGET,
-    Budget,
-    Solution,
-    least_cycles,
-    solve_cycles,
-    solve_fit,
-)
-from .solver_costs import Pins, network_resources
+from .solver import least_cycles, solve_cycles, solve_fit
+from .solver_costs import Pins
+from .solver_solution import DEFAULT_BUDGET, Budget, Solution
 
 __all__ = ["Budget", "DEFAULT_BUDGET", "MEMORIES", "check_fold", "cycles", "fold_for_cycles",
            "fold_for_fps", "fold_from_file", "fold_to_fit", "folds_as_toml", "least_cycles",
-           "network_resources", "pins_from_file", "solve_cycles", "solve_fit", "solve_fps"]
+           "pins_from_file", "solve_cycles", "solve_fit", "solve_fps"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
 # Of what windows are kept in.
@@ -58,25 +52,27 @@ def check_fold(layer: Layer, fold: Fold) -> None:
 
 
 def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
-                    budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None) -> Network:
+                    budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None,
+                    writable: bool = False) -> Network:
     """Return the network in the cheapest folds that need at most ``target`` cycles a frame.
 
     See ``solver.solve_cycles``.
     """
     return solve_cycles(network, target, family=family, budget=budget, pins=pins,
-                        steps=False).network
+                        writable=writable, steps=False).network
 
 
 def fold_for_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",
-                 budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None) -> Network:
+                 budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None,
+                 writable: bool = False) -> Network:
     """Return the network in the cheapest folds that reach ``fps`` frames/s at the clock."""
     return solve_fps(network, fps, clock_mhz, family=family, budget=budget, pins=pins,
-                     steps=False).network
+                     writable=writable, steps=False).network
 
 
 def solve_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "xc7",
               budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None,
-              steps: bool = True) -> Solution:
+              writable: bool = False, steps: bool = True) -> Solution:
     """Return the solution of the least shares of a budget that reaches ``fps`` frames/s."""
     if not fps > 0:
         raise FoldError(f"fps is {fps:g}, but must be above 0")
@@ -87,19 +83,21 @@ def solve_fps(network: Network, fps: float, clock_mhz: float, *, family: str = "
         raise FoldError(f"{fps:g} frames/s at {clock_mhz:g} MHz leave less than one cycle a frame; "
                         f"the most is {clock_mhz * 1e6:g} frames/s")
     try:
-        return solve_cycles(network, target, family=family, budget=budget, pins=pins, steps=steps)
+        return solve_cycles(network, target, family=family, budget=budget, pins=pins,
+                            writable=writable, steps=steps)
     except FoldError as error:
         raise FoldError(f"{fps:g} frames/s at {clock_mhz:g} MHz leave {target} cycles a frame: "
                         f"{error}") from None
 
 
 def fold_to_fit(network: Network, budget: Budget, *, family: str = "xc7",
-                pins: Pins | None = None) -> Network:
+                pins: Pins | None = None, writable: bool = False) -> Network:
     """Return the network in the folds of the highest throughput that fit the budget.
 
     See ``solver.solve_fit``.
     """
-    return solve_fit(network, budget, family=family, pins=pins, steps=False).network
+    return solve_fit(network, budget, family=family, pins=pins, writable=writable,
+                     steps=False).network
 
 
 def fold_from_file(network: Network, path: Path) -> Network:

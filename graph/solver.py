@@ -8,7 +8,7 @@ are measured then, and where they do not fit the search goes on with as much les
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -18,163 +18,22 @@ from quinnoa.errors import FoldError
 from quinnoa.rtl.families import FAMILIES
 
 from .lanes import axes, cycles
-from .layers import Layer, MatMul
+from .layers import Layer, MatMul, Window
 from .network import Network
 from .pixels import MOST, pixels_for, with_pixels
-from .resources import Resources, buffer_resources, layer_resources
-from .solver_costs import Pins, as_costs, network_resources, one_axis
+from .resources import Resources
+from .solver_costs import Pins, Terms, ends_resources, network_resources, one_axis
 from .solver_model import Model
+from .solver_solution import DEFAULT_BUDGET, Budget, Solution, Step
 
 if TYPE_CHECKING:
     from .units import Plan
 
-__all__ = ["Budget", "DEFAULT_BUDGET", "Solution", "Step", "least_cycles", "plan_of",
-           "solve_cycles", "solve_fit"]
+__all__ = ["Budget", "DEFAULT_BUDGET", "Solution", "least_cycles", "plan_of", "solve_cycles",
+           "solve_fit"]
 
 # How often the search goes on with less because FIFOs did not fit.
 _ROUNDS = 8
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a device offers, and the share of it that a design may take.
-
-    The shares are FINN-R's 70 % of the LUTs (beyond which routing suffers), and 90 % of the block
-    RAMs.
-    """
-
-    lut: int
-    bram36: float
-    lut_share: float = 0.70
-    bram_share: float = 0.90
-
-    @property
-    def limits(self) -> np.ndarray:
-        """LUTs and halves of block RAM that may be taken."""
-        return np.array([self.lut * self.lut_share, max(2 * self.bram36 * self.bram_share, 1e-9)])
-
-    def holds(self, need: Resources) -> bool:
-        """Tell whether ``need`` fits."""
-        return (need.lut <= self.lut * self.lut_share
-                and need.bram36 <= self.bram36 * self.bram_share)
-
-    def cost(self, need: Resources) -> float:
-        """Weigh ``need`` as shares of the device."""
-        return float((as_costs(need) / self.limits).sum())
-
-
-# Where no device is named, block RAMs and LUTs weigh as they stand on a Zynq-7020.
-DEFAULT_BUDGET = Budget(lut=53_200, bram36=140)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Another number of cycles, and what the cheapest folds for it take more, FIFOs left out."""
-
-    cycles: int
-    lut: int
-    bram36: float
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Folds, what they take, what limits them, and what others would take.
-
-    Attributes
-    ----------
-    network : Network
-        In its folds.
-    cycles : int
-        A frame: the slowest layer's.
-    need : Resources
-        About what layers, forks and width converters take.
-    buffers : Resources or None
-        What the FIFOs take, where they were measured.
-    budget : Budget
-    fills : bool
-        Whether the device was to be filled.
-    exact : bool
-        Whether no folds of those looked at are cheaper; False where a search was given up.
-    least : int
-        Cycles below which nothing fits the budget even without FIFOs, where it was to be filled.
-    slowest : tuple of str
-        The layers that set the cycles.
-    faster, slower : Step or None
-        The next cycles that can be had.
-    """
-
-    network: Network
-    cycles: int
-    need: Resources
-    buffers: Resources | None
-    budget: Budget
-    fills: bool
-    exact: bool
-    least: int
-    slowest: tuple[str, ...]
-    faster: Step | None
-    slower: Step | None
-
-    @property
-    def total(self) -> Resources:
-        """What it takes, with the FIFOs if they were measured."""
-        return self.need + (self.buffers or Resources())
-
-    def planned(self, plan: "Plan", family: str) -> "Solution":
-        """Return the same with what its plan takes, the FIFOs included."""
-        buffers = Resources()
-        for unit in plan.units:
-            if unit.layer is None and hasattr(unit.component, "depth"):
-                width = unit.component.o.payload.shape().size
-                buffers += buffer_resources(unit.component.depth, width, family)
-        return replace(self, buffers=buffers,
-                       need=network_resources(self.network, family, layer_resources))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what ``report.json`` says of it."""
-        def step(each: Step | None) -> dict[str, float] | None:
-            return None if each is None else {"cycles": each.cycles, "lut_more": each.lut,
-                             "bram36_more": each.bram36}
-
-        return {"cycles": self.cycles, "lut": self.total.lut, "bram36": self.total.bram36,
-                "fifos_measured": self.buffers is not None, "slowest": list(self.slowest),
-                "budget": {"lut": self.budget.lut * self.budget.lut_share,
-                           "bram36": self.budget.bram36 * self.budget.bram_share},
-                "fits": self.budget.holds(self.total), "fills": self.fills, "exact": self.exact,
-                "least_cycles": self.least, "faster": step(self.faster),
-                "slower": step(self.slower), "text": self.explain()}
-
-    def explain(self) -> str:
-        """Say what limits, and what the next step up and down would cost."""
-        some = ", ".join(self.slowest[:4]) + (f" and {len(self.slowest) - 4} more"
-                                              if len(self.slowest) > 4 else "")
-        lines = [f"{some} set{'s' * (len(self.slowest) == 1)} the rate: {self.cycles:,} cycles a "
-                 "frame."]
-        lut, bram = self.budget.lut * self.budget.lut_share, \
-            self.budget.bram36 * self.budget.bram_share
-        without = "" if self.buffers else ", FIFOs not counted"
-        lines.append(f"About {self.total.lut:,} LUT of {lut:,.0f} ({self.total.lut / lut:.0%}) and "
-                     f"{self.total.bram36:g} block RAMs of {bram:g} "
-                     f"({self.total.bram36 / bram if bram else 0:.0%}){without}.")
-        if self.fills:
-            lines.append(self._what_stops())
-        lines += [f"A step {word}: {step.cycles:,} cycles for {step.lut:+,} LUT and "
-                  f"{step.bram36:+g} block RAMs."
-                  for word, step in (("faster", self.faster), ("slower", self.slower)) if step]
-        if not self.exact:
-            lines.append("The search was cut short: there may be cheaper folds.")
-        return "\n".join(lines)
-
-    def _what_stops(self) -> str:
-        if self.least < self.cycles:
-            return (f"Without FIFOs {self.least:,} cycles would fit; nothing below that does.")
-        if self.faster is None:
-            return "Nothing is faster in these layers."
-        over = [name for name, need, most in (
-            ("LUTs", self.total.lut + self.faster.lut, self.budget.limits[0]),
-            ("block RAMs", 2 * (self.total.bram36 + self.faster.bram36), self.budget.limits[1]))
-            if need > most]
-        return f"Nothing faster fits: too few {' and '.join(over) or 'LUTs and block RAMs'}."
 
 
 def least_cycles(network: Network, pins: Pins | None = None) -> int:
@@ -210,28 +69,28 @@ def _cycles_of(layer: Layer, pins: Any) -> Iterator[int]:
 
 def solve_cycles(network: Network, target: int, *, family: str = "xc7",
                  budget: Budget = DEFAULT_BUDGET, pins: Pins | None = None,
-                 steps: bool = True) -> Solution:
+                 writable: bool = False, steps: bool = True) -> Solution:
     """Return the folds that need at most ``target`` cycles with the least shares of the budget.
 
     Within the budget if any are, else the least there are. A layer that cannot reach the target at
-    a pixel a cycle takes several at once, as few as will do. ``steps``: look at the next cycles
-    above and below, too.
+    a pixel a cycle takes several at once, as few as will do. ``writable``: what layers hold can be
+    written at run time. ``steps``: look at the next cycles above and below, too.
     """
-    search = _Search(network, family, budget, pins)
-    found = search.cheapest(target, budget.limits) or search.cheapest(target)
+    search = _Search(network, family, budget, pins, writable)
+    found = search.cheapest(target, search.limits) or search.cheapest(target)
     assert found is not None
     return search.solution(*found, steps=steps)
 
 
 def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pins | None = None,
-              steps: bool = True, measure: bool = True) -> Solution:
+              writable: bool = False, steps: bool = True, measure: bool = True) -> Solution:
     """Return the folds of the fewest cycles that fit the budget; of these the least shares of it.
 
     With ``measure`` the FIFOs, too, must fit. Where a pixel a cycle fits everywhere, goes on with
     2, 3, … pixels a cycle.
     """
-    search = _Search(network, family, budget, pins)
-    limits = budget.limits
+    search = _Search(network, family, budget, pins, writable)
+    limits = search.limits
     least = target = search.fastest_within(limits)
     for _ in range(_ROUNDS):
         found = search.cheapest(target, limits)
@@ -239,11 +98,11 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
         solution = search.solution(*found, steps=False, fills=True, least=least)
         if not measure:
             break
-        solution = solution.planned(plan_of(solution.network, family), family)
+        solution = solution.planned(plan_of(solution.network, family, writable), family)
         if budget.holds(solution.total):
             break
         # As much as there is too much of is kept free.
-        over = as_costs(solution.total) - budget.limits
+        over = search.terms.costs(solution.total) - search.limits
         limits = limits - np.maximum(over, 0) - (over > 0)
         target = search.fastest_within(limits, target)
     else:
@@ -252,21 +111,26 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
     return search.with_steps(solution) if steps else solution
 
 
-def plan_of(network: Network, family: str) -> "Plan":
+def plan_of(network: Network, family: str, writable: bool = False) -> "Plan":
     """Return the plan of a folded network, its FIFOs sized."""
     from .units import plan
-    return plan(network, FAMILIES[family])
+    from .writable import widened
+    return plan(widened(network) if writable else network, FAMILIES[family], writable=writable)
 
 
 class _Search:
     """The searches for one network, budget and family: what was looked at is remembered."""
 
-    def __init__(self, network: Network, family: str, budget: Budget, pins: Pins | None) -> None:
+    def __init__(self, network: Network, family: str, budget: Budget, pins: Pins | None,
+                 writable: bool) -> None:
         self._pins = {name: dict(table) for name, table in (pins or {}).items()}
         pixels = {name: table.pop("pixels") for name, table in self._pins.items()
                   if "pixels" in table}
         self._network = with_pixels(network, pixels)
-        self._family, self._budget = family, budget
+        ultra = any(table.get("memory") == "ultra" for table in self._pins.values()) or (
+            budget.uram > 0 and any(isinstance(layer, Window) for layer in network.layers))
+        self.terms = Terms(family, writable, ultra)
+        self._budget, self.limits = budget, budget.limits[:self.terms.resources]
         self._models: dict[int, Model] = {}
 
     def _model(self, target: int) -> Model:
@@ -274,14 +138,14 @@ class _Search:
             network = with_pixels(self._network, {
                 name: count for name, count in pixels_for(self._network, target).items()
                 if name not in self._pins})
-            self._models[target] = Model(network, target, self._family, self._pins)
+            self._models[target] = Model(network, target, self.terms, self._pins)
         return self._models[target]
 
     def cheapest(self, target: int,
                  limits: np.ndarray | None = None) -> tuple[Network, bool] | None:
         """Return the network in the cheapest folds within limits; and whether all was exact."""
         model = self._model(target)
-        choice = model.problem.cheapest(1 / self._budget.limits, limits)
+        choice = model.problem.cheapest(1 / self.limits, limits)
         if choice is None and limits is not None and not model.problem.exact:
             choice = model.problem.within(limits)
         exact = all(model.problem.exact for model in self._models.values())
@@ -321,32 +185,36 @@ class _Search:
                 best = targets[0] // pixels
         return best
 
+    def _need(self, network: Network) -> Resources:
+        return network_resources(network, self.terms) + ends_resources(network, self.terms)
+
     def _refuse(self, target: int) -> None:
         found = self.cheapest(target)
         assert found is not None
-        need = network_resources(found[0], self._family)
-        budget = self._budget
+        need, budget = self._need(found[0]), self._budget
+        ultra = need.uram > budget.uram * budget.uram_share
         raise FoldError(
-            f"the smallest design needs about {need.lut} LUT and {need.bram36:g} block RAMs, but "
-            f"the device has {budget.lut} and {budget.bram36:g}, of which "
-            f"{budget.lut_share:.0%} and {budget.bram_share:.0%} may be used; take a larger device "
-            "or a smaller network")
+            f"the smallest design needs about {need.lut} LUT and {need.bram36:g} block RAMs"
+            + f" and {need.uram} UltraRAMs" * ultra
+            + f", but the device has {budget.lut} and {budget.bram36:g}" + f" and {budget.uram}"
+            * ultra + f", of which {budget.lut_share:.0%} and {budget.bram_share:.0%} may be used; "
+            "take a larger device or a smaller network")
 
     def solution(self, network: Network, exact: bool, *, steps: bool, fills: bool = False,
                  least: int = 0) -> Solution:
         """Return the solution that a folded network is."""
         bound = max(map(cycles, network.layers))
-        found = Solution(
-            network, bound, network_resources(network, self._family), None, self._budget, fills,
-            exact, least, tuple(layer.name for layer in network.layers if cycles(layer) == bound),
-            None, None)
+        slowest = tuple(layer.name for layer in network.layers if cycles(layer) == bound)
+        found = Solution(network, bound, network_resources(network, self.terms),
+                         ends_resources(network, self.terms), None, self._budget, fills, exact,
+                         least, slowest, None, None)
         return self.with_steps(found) if steps else found
 
     def with_steps(self, solution: Solution) -> Solution:
         """Return the solution with the next cycles above and below."""
         targets = achievable(self._network, self._pins)
         k = bisect_left(targets, solution.cycles)
-        need = network_resources(solution.network, self._family)
+        need = self._need(solution.network)
         faster = self._step(targets[k - 1], need) if k else None
         slower, k, by = None, bisect_right(targets, solution.cycles), 1
         # Cycles that save nothing are no step.
@@ -358,8 +226,8 @@ class _Search:
         return replace(solution, faster=faster, slower=slower)
 
     def _step(self, target: int, need: Resources) -> Step:
-        found = self.cheapest(target, self._budget.limits) or self.cheapest(target)
+        found = self.cheapest(target, self.limits) or self.cheapest(target)
         assert found is not None
-        other = network_resources(found[0], self._family)
+        other = self._need(found[0])
         return Step(max(map(cycles, found[0].layers)), other.lut - need.lut,
-                    other.bram36 - need.bram36)
+                    other.bram36 - need.bram36, other.uram - need.uram)

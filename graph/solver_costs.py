@@ -2,6 +2,7 @@
 """Costs: what the solver reckons with: folds of a layer, and what stands between layers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import ceil
@@ -12,11 +13,13 @@ from amaranth import Shape
 
 from .cost.streams import fork as fork_parts
 from .lanes import Axis, axes, cycles, i_lanes, o_lanes
-from .layers import Depthwise, Fold, Layer, MatMul, Stream, Window
-from .resources import Resources, calibrated, estimate
-from .solver_widths import between
+from .layers import Add, Depthwise, Fold, Layer, MatMul, Stream, Threshold, Window
+from .network import Network
+from .resources import Resources, calibrated, estimate, relay_resources
+from .solver_widths import at_end, between
 
-__all__ = ["Pins", "as_costs", "choices", "fork", "network_resources", "one_axis", "take"]
+__all__ = ["Parts", "Pins", "Terms", "choices", "ends_resources", "fork", "network_resources",
+           "one_axis", "parts_of", "take"]
 
 # By layer what its fold must have.
 Pins = Mapping[str, Mapping[str, Any]]
@@ -28,18 +31,81 @@ _SPARE, _SMALL = 4, 64
 _PADDED = 2
 
 
-def take(layer: Layer, fold: Fold, family: str) -> Resources:
-    """Return what a layer takes in a fold, as the solver reckons."""
-    return estimate(layer, fold, family)
+# A layer as it is laid: itself; or, where it is written, its sums and its steps apart.
+Parts = tuple[Layer, ...]
+
+# Addresses that writes are passed on with: no fewer than any network has.
+_WORDS = 1 << 20
 
 
-def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) -> list[Fold]:
+@dataclass(frozen=True)
+class Terms:
+    """What folds are reckoned for.
+
+    Attributes
+    ----------
+    family : str
+    writable : bool
+        Weights and thresholds can be written at run time.
+    ultra : bool
+        Windows may be kept in UltraRAM, the third resource.
+    """
+
+    family: str = "xc7"
+    writable: bool = False
+    ultra: bool = False
+
+    @property
+    def resources(self) -> int:
+        """How many there are to weigh."""
+        return 3 if self.ultra else 2
+
+    def costs(self, need: Resources) -> np.ndarray:
+        """Return LUTs, halves of block RAM and, if there is any, UltraRAMs."""
+        return np.array([need.lut, 2 * need.bram36, need.uram][:self.resources], float)
+
+
+def parts_of(network: Network, terms: Terms) -> dict[str, Parts]:
+    """Return what is laid of every layer, by its name; the same of the same network."""
+    return _parts_of(network, terms.writable)
+
+
+@lru_cache(maxsize=64)
+def _parts_of(network: Network, writable: bool) -> dict[str, Parts]:
+    if not writable:
+        return {layer.name: (layer,) for layer in network.layers}
+    from .writable import widened
+    names = {layer.name for layer in network.layers}
+    parts: dict[str, Parts] = {}
+    for layer in widened(network).layers:
+        name = layer.name if layer.name in names else layer.name.removesuffix("_steps")
+        parts[name] = (*parts.get(name, ()), layer)
+    return parts
+
+
+def take(parts: Parts, fold: Fold, terms: Terms,
+         of: Callable[..., Resources] = estimate) -> Resources:
+    """Return what a layer takes in a fold, as the solver reckons; steps apart go by its lanes."""
+    first, *more = parts
+    need = of(first, fold, terms.family, terms.writable)
+    for part in more:
+        need += of(part, Fold(o_lanes(first, fold)), terms.family, terms.writable)
+    if terms.writable:
+        written = sum(isinstance(part, MatMul | Depthwise | Threshold)
+                      or (isinstance(part, Add) and part.thresholds is not None) for part in parts)
+        need += relay_resources(_WORDS, written, terms.family)
+    return need
+
+
+def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None, *,
+            ultra: bool = False) -> list[Fold]:
     """Return the folds of a layer that the solver chooses from: none needs more than ``target``.
 
     Every number that divides, in every combination that does not do many times as much at once as
     is needed; and of a matrix those that it is padded for, as far as no less of PE, nor of SIMD,
-    would do. Each with its weights, or windows, in LUTs and in block RAM; combinational weights,
-    which lengthen the path that they are in, only if they are pinned.
+    would do. Each with its weights, or windows, in LUTs and in block RAM, windows in UltraRAM if
+    there is any; combinational weights, which lengthen the path that they are in, only if they are
+    pinned.
     """
     pins = dict(pins or {})
     of = axes(layer)
@@ -57,7 +123,7 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None) ->
         if not pad and any(_uneven(axis, sized[axis.key]) for axis in of):
             continue
         if cycles(layer, fold) <= target:
-            memories = [pins["memory"]] if "memory" in pins else _memories(layer)
+            memories = [pins["memory"]] if "memory" in pins else _memories(layer, ultra)
             found += [Fold(fold.pe, fold.simd, memory, pad) for memory in memories]
     return found
 
@@ -112,10 +178,10 @@ def _sizes(whole: int) -> list[int]:
     return sorted({ceil(whole / parts) for parts in range(1, whole + 1)})
 
 
-def _memories(layer: Layer) -> tuple[str, ...]:
-    """Return where weights, or windows, may be."""
+def _memories(layer: Layer, ultra: bool) -> tuple[str, ...]:
+    """Return where weights, or windows, may be. What UltraRAM holds at first cannot be given."""
     if isinstance(layer, Window):
-        return "lutram", "block"
+        return ("lutram", "block", "ultra") if ultra else ("lutram", "block")
     if isinstance(layer, MatMul | Depthwise):
         return "lutrom", "block"
     return ("auto",)
@@ -131,33 +197,37 @@ def _fork(ways: int, width: int, family: str) -> Resources:
     return calibrated("fork", fork_parts(ways, width, family), family)
 
 
-def network_resources(network: Any, family: str,
-                      of: Callable[[Layer, Fold, str], Resources] = take) -> Resources:
+def network_resources(network: Network, terms: Terms,
+                      of: Callable[..., Resources] = estimate) -> Resources:
     """Sum what the layers, and the forks and width converters between them, need; FIFOs left out.
 
     Of each layer what ``of`` says.
     """
-    need = Resources()
-    layers = {layer.name: layer for layer in network.layers}
+    need, parts = Resources(), parts_of(network, terms)
     readers: dict[str, list[tuple[Stream, int]]] = {}
     for layer, givers in zip(network.layers, network.feeds, strict=True):
-        need += of(layer, layer.fold, family)
-        for giver, stream in zip(givers, (layer.i, *layer.more), strict=True):
+        need += take(parts[layer.name], layer.fold, terms, of)
+        first = parts[layer.name][0]
+        for giver, stream in zip(givers, (first.i, *first.more), strict=True):
             readers.setdefault(giver, []).append((stream, i_lanes(layer)))
+    layers = {layer.name: layer for layer in network.layers}
     for name, takers in readers.items():
         # The host gives what the first layer takes.
-        given, lanes = (layers[name].o, o_lanes(layers[name])) if name else takers[0]
+        given, lanes = (parts[name][-1].o, o_lanes(layers[name])) if name else takers[0]
         if len(takers) > 1:
             stream, wanted = takers[0]
             if all((other.dims, width) == (stream.dims, wanted) for other, width in takers):
-                need += between(given, lanes, stream, wanted, family).need
+                need += between(given, lanes, stream, wanted, terms.family).need
                 given, lanes = stream, wanted
-            need += fork(given, lanes, len(takers), family)
+            need += fork(given, lanes, len(takers), terms.family)
         for stream, wanted in takers:
-            need += between(given, lanes, stream, wanted, family).need
+            need += between(given, lanes, stream, wanted, terms.family).need
     return need
 
 
-def as_costs(need: Resources) -> np.ndarray:
-    """Return LUTs and halves of block RAM."""
-    return np.array([need.lut, 2 * need.bram36], float)
+def ends_resources(network: Network, terms: Terms) -> Resources:
+    """Return what a shell takes to change the words of its bus to the beats at both ends."""
+    first, last = network.layers[0], network.layers[-1]
+    return (at_end(first.i, i_lanes(first), terms.family)
+            + at_end(parts_of(network, terms)[last.name][-1].o, o_lanes(last), terms.family,
+                     gives=True))

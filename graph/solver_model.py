@@ -17,9 +17,10 @@ from quinnoa.errors import FoldError
 from .lanes import cycles, fastest, i_lanes, o_lanes
 from .layers import Fold, Layer, Stream
 from .network import Network
-from .solver_costs import Pins, as_costs, choices, fork, take
-from .solver_sweep import FORBIDDEN, Choice, Factor, Problem
-from .solver_widths import between, least_between
+from .resources import Resources
+from .solver_costs import Parts, Pins, Terms, choices, fork, parts_of, take
+from .solver_sweep import FORBIDDEN, Choice, Factor, Problem, undominated
+from .solver_widths import at_end, between, least_between
 
 __all__ = ["Model", "Option", "options"]
 
@@ -33,23 +34,26 @@ class Option:
     cost: np.ndarray
 
 
-def options(layer: Layer, target: int, family: str, pins: Any = None) -> list[Option]:
+def options(parts: Parts, target: int, terms: Terms, pins: Any = None) -> list[Option]:
     """Return the folds of a layer within ``target`` cycles that none of the same lanes beats."""
-    folds = choices(layer, target, pins)
+    layer = parts[0]
+    folds = choices(layer, target, pins, ultra=terms.ultra)
     if not folds:
         least, pinned = _least(layer, pins or {})
         at_once = (f", {layer.pixels} pixel{'s' * (layer.pixels > 1)} at once"
                    if len(layer.i.dims) == 3 else "")
         raise FoldError(f"{layer.name} needs at least {least} cycles a frame, "
                         f"{pinned or 'fully unrolled'}{at_once}: {target} cannot be reached")
-    found = sorted(((i_lanes(layer, fold), o_lanes(layer, fold)), *as_costs(
-        take(layer, fold, family)), fold.pad, k) for k, fold in enumerate(folds))
-    kept: list[Option] = []
-    for lanes, lut, halves, _, k in found:
-        if kept and kept[-1].lanes == lanes and kept[-1].cost[1] <= halves:
-            continue
-        kept.append(Option(folds[k], lanes, np.array([lut, halves])))
-    return kept
+    # Of equals an even fold comes first.
+    folds.sort(key=lambda fold: fold.pad)
+    of_lanes: dict[tuple[int, int], list[Fold]] = {}
+    for fold in folds:
+        of_lanes.setdefault((i_lanes(layer, fold), o_lanes(layer, fold)), []).append(fold)
+    found = []
+    for lanes, some in of_lanes.items():
+        costs = np.array([terms.costs(take(parts, fold, terms)) for fold in some])
+        found += [Option(some[k], lanes, costs[k]) for k in undominated(costs)]
+    return found
 
 
 def _least(layer: Layer, pins: Any) -> tuple[int, str]:
@@ -63,12 +67,13 @@ def _least(layer: Layer, pins: Any) -> tuple[int, str]:
 class Model:
     """The problem of a network's folds within ``target`` cycles a frame."""
 
-    def __init__(self, network: Network, target: int, family: str,
+    def __init__(self, network: Network, target: int, terms: Terms,
                  pins: Pins | None = None) -> None:
-        self.network, self.target, self._family = network, target, family
+        self.network, self.target, self._terms = network, target, terms
         self._pins = pins or {}
-        self._options = [options(layer, target, family, self._pins.get(layer.name))
-                         for layer in network.layers]
+        self._parts = parts_of(network, terms)
+        self._options = [options(self._parts[layer.name], target, terms,
+                                 self._pins.get(layer.name)) for layer in network.layers]
         self._values: list[list[Any]] = []
         self._factors: list[Factor] = []
         self._layers: list[int] = []            # of each layer the place of its factor
@@ -85,9 +90,9 @@ class Model:
     def _named(self, layer: Layer, option: Option) -> Fold:
         """Return the fold of an option; its memory as "auto", where that is no other."""
         auto = replace(option.fold, memory="auto")
-        alike = (as_costs(take(layer, auto, self._family)) == option.cost).all()
+        costs = self._terms.costs(take(self._parts[layer.name], auto, self._terms))
         pinned = "memory" in self._pins.get(layer.name, {})
-        return auto if alike and not pinned else option.fold
+        return auto if (costs == option.cost).all() and not pinned else option.fold
 
     def _variable(self, values: Sequence[Any]) -> int:
         self._values.append(list(values))
@@ -108,20 +113,30 @@ class Model:
 
     def _lay_streams(self, taken: dict[str, int], given: dict[str, int]) -> None:
         """Add what stands between the layers."""
-        layers = {layer.name: layer for layer in self.network.layers}
         readers: dict[str, list[tuple[Stream, int]]] = {}
         for layer, givers in zip(self.network.layers, self.network.feeds, strict=True):
-            for giver, stream in zip(givers, (layer.i, *layer.more), strict=True):
+            first = self._parts[layer.name][0]
+            for giver, stream in zip(givers, (first.i, *first.more), strict=True):
                 readers.setdefault(giver, []).append((stream, taken[layer.name]))
         for name, takers in readers.items():
+            source = self._parts[name][-1].o if name else None
             if len(takers) > 1:
-                self._lay_fork(layers[name].o if name else None, given.get(name), takers)
-            elif name:
+                self._lay_fork(source, given.get(name), takers)
+            elif source is not None:
                 (stream, a), = takers
-                source = layers[name].o
-                self._lay([(x, y) for x in self._values[given[name]] for y in self._values[a]],
-                          (given[name], a), [(source, x, stream, y) for x, y in product(
-                              self._values[given[name]], self._values[a])])
+                pairs = list(product(self._values[given[name]], self._values[a]))
+                self._lay(pairs, (given[name], a), [(source, x, stream, y) for x, y in pairs])
+            else:
+                (stream, a), = takers
+                self._lay_end(stream, a)
+        last = self.network.layers[-1].name
+        self._lay_end(self._parts[last][-1].o, given[last], gives=True)
+
+    def _lay_end(self, stream: Stream, x: int, *, gives: bool = False) -> None:
+        """Add what a shell lays between its bus and lanes of the network."""
+        self._factors.append(Factor((x,), np.arange(len(self._values[x]))[:, None], np.array(
+            [self._terms.costs(at_end(stream, lanes, self._terms.family, gives=gives))
+             for lanes in self._values[x]])))
 
     def _lay_fork(self, source: Stream | None, b: int | None,
                   takers: list[tuple[Stream, int]]) -> None:
@@ -138,14 +153,17 @@ class Model:
         enters: list[tuple[Any, Any]] = []
         costs: list[tuple[Any, ...]] = []
         for kind, lanes in self._values[f]:
-            through = fork(first if kind == "common" else given, lanes, len(takers), self._family)
+            through = fork(first if kind == "common" else given, lanes, len(takers),
+                           self._terms.family)
+            if b is None:
+                through += at_end(first, lanes, self._terms.family)
             for x in (own if b is not None else [lanes]):
                 if kind == "common" or x == lanes:
                     enters.append((x, (kind, lanes)))
                     costs.append((given, x, first if kind == "common" else given, lanes, through))
         if b is None:
             self._factors.append(Factor((f,), np.arange(len(enters))[:, None], np.array(
-                [as_costs(through) for *_, through in costs])))
+                [self._terms.costs(through) for *_, through in costs])))
         else:
             self._lay(enters, (b, f), costs)
         # Behind it.
@@ -165,15 +183,16 @@ class Model:
         places = [{value: k for k, value in enumerate(self._values[x])} for x in scope]
         least = []
         for given, x, taken, y, *more in costs:
-            least.append(np.array([least_between(given, x, taken, y), 0.0])
-                         + sum(as_costs(need) for need in more))
+            cost = self._terms.costs(sum(more, Resources()))
+            cost[0] += least_between(given, x, taken, y)
+            least.append(cost)
 
         def evaluate(k: int) -> np.ndarray:
             given, x, taken, y, *more = costs[k]
-            found = between(given, x, taken, y, self._family)
+            found = between(given, x, taken, y, self._terms.family)
             if found.cycles > self.target:
-                return np.full(2, FORBIDDEN)
-            return as_costs(found.need) + sum(as_costs(need) for need in more)
+                return np.full(self._terms.resources, FORBIDDEN)
+            return self._terms.costs(sum(more, found.need))
 
         exact = np.array([x == y and given.dims == taken.dims for given, x, taken, y, *_ in costs])
         self._factors.append(Factor(

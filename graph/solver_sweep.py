@@ -5,16 +5,17 @@ resource. A choice is a value for every variable and an option for every factor.
 weighed into one number the best choice comes from eliminating one variable after another: exact,
 in time and space of the widest front. Limits of the resources are met by weighing them so that the
 bound is highest, and what is left open by following, from the other end, every start that the
-bounds do not rule out.
+bounds do not rule out. There are two resources, or three.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import log
 
 import numpy as np
 
-__all__ = ["FORBIDDEN", "Choice", "Factor", "Problem"]
+__all__ = ["FORBIDDEN", "Choice", "Factor", "Problem", "undominated"]
 
 # What an option takes that cannot be: more than all others together, and no infinity, of which
 # none, weighed as 0, would be no number.
@@ -22,8 +23,12 @@ FORBIDDEN = 1e15
 
 # Relative error of sums of floats that are compared.
 _EPSILON = 1e-9
+# So many times a limit, and more, is all too much.
+_FAR = 1e4
 # Starts that are followed at a time before the search for the exact optimum is given up.
 MOST_STARTS = 50_000
+# Choices that the weights are set by, before the bounds are taken as they are.
+MOST_PLANES = 40
 
 
 class Factor:
@@ -93,6 +98,7 @@ class Problem:
     def __init__(self, sizes: Sequence[int], factors: Sequence[Factor]) -> None:
         self.sizes, self.factors = list(sizes), list(factors)
         self.exact = True               # whether no search was given up
+        self.resources = factors[0].costs.shape[1]
         self._order = _elimination_order(self.sizes, [factor.scope for factor in factors])
         place = {x: k for k, x in enumerate(self._order)}
         # Every factor, and every message, is in the bucket of its first variable to be eliminated.
@@ -155,36 +161,32 @@ class Problem:
     def _dual(self, limits: np.ndarray) -> tuple[Choice | None, list["_Sweep"]]:
         """Return a choice within the limits, if one shows, and sweeps whose bounds are the best.
 
-        No sweeps: there is no choice within the limits. For two resources, each as a share of its
-        limit: of the line through a choice that takes too much of the one, and one that takes too
-        much of the other, until none lies below it.
+        No sweeps: there is no choice within the limits. Resources are shares of their limits. At
+        first each weighs nearly all; then they are weighed so that the choices seen all take as
+        much as can be at the least, until none takes less (cutting planes, Kelley 1960).
         """
-        ends, sweeps = [], []
-        for main in (0, 1):
-            weights = np.array([_EPSILON, _EPSILON])
-            weights[main] = 1.0
+        shares: list[np.ndarray] = []
+        sweeps: list[_Sweep] = []
+        few = np.full(self.resources, _EPSILON)
+        for trial in range(MOST_PLANES):
+            weights = (few + np.eye(self.resources)[trial] if trial < self.resources else
+                       np.maximum(_highest(np.array(shares)), few))
+            seen = min((weights @ share for share in shares), default=np.inf)
             sweep, choice = self._swept(weights / limits)
             sweeps.append(sweep)
-            if choice is None or choice.cost[main] > limits[main] * (1 + _EPSILON):
+            if choice is None:
                 return None, []
-            if (choice.cost <= limits).all():
-                return choice, sweeps
-            ends.append(choice.cost / limits)
-        while True:
-            # weights @ ends[0] == weights @ ends[1]
-            weights = np.array([ends[1][1] - ends[0][1], ends[0][0] - ends[1][0]])
-            weights = np.abs(weights) / np.abs(weights).sum()
-            sweep, choice = self._swept(weights / limits)
-            sweeps.append(sweep)
-            assert choice is not None
             share = choice.cost / limits
-            if weights @ share > 1 + _EPSILON:
+            if weights @ share > weights.sum() * (1 + _EPSILON):
                 return None, []
             if (share <= 1).all():
                 return choice, sweeps[-4:]
-            if weights @ share >= weights @ ends[0] - _EPSILON:
-                return None, sweeps[-4:]
-            ends[0 if share[1] > 1 else 1] = share
+            # Beyond that all are alike, and figures would be lost.
+            share = np.minimum(share, _FAR)
+            if trial >= self.resources and weights @ share >= seen - _EPSILON:
+                break
+            shares.append(share)
+        return None, sweeps[-4:]
 
     def _search(self, objective: "_Sweep", limits: np.ndarray, bounds: list["_Sweep"],
                 known: Choice | None) -> Choice | None:
@@ -197,7 +199,7 @@ class Problem:
         ends = [*((bound, bound.weights @ limits) for bound in bounds), (objective, best)]
         weights = np.array([sweep.weights for sweep, _ in ends]).T
         most = np.array([float(end) for _, end in ends]) * (1 + _EPSILON)
-        starts: dict[tuple[int, ...], list[_Start]] = {(): [_Start(np.zeros(len(limits)), None)]}
+        starts: dict[tuple[int, ...], list[_Start]] = {(): [_Start(np.zeros(self.resources), None)]}
         live: tuple[int, ...] = ()
         pending: list[int] = [x for x in self._order if not self._scope[x]]
         for x in reversed(self._order):
@@ -236,7 +238,7 @@ class Problem:
             totals = np.concatenate([way.costs + self._cost_of(way.picks) for way in ways])
             leads = np.flatnonzero((totals <= limits).all(axis=1)
                                    & (totals @ weights + rests <= most).all(axis=1))
-            kept = leads[_undominated(totals[leads])]
+            kept = leads[undominated(totals[leads])]
             if not any([self.factors[k].refine(option) for place in kept
                         for k, option in places[place][0].picks.items()]):
                 return [_Start(totals[place], (way.group[k], way.x, way.value, way.picks))
@@ -244,7 +246,8 @@ class Problem:
 
     def _cost_of(self, picks: dict[int, int]) -> np.ndarray:
         """Return what some options take together."""
-        return sum((self.factors[k].costs[option] for k, option in picks.items()), np.zeros(2))
+        return sum((self.factors[k].costs[option] for k, option in picks.items()),
+                   np.zeros(self.resources))
 
     def _extensions(self, x: int, values: dict[int, int]) -> list[tuple[int, dict[int, int]]]:
         """Return the values of a variable, with options of its factors that agree with them."""
@@ -294,12 +297,36 @@ class _Start:
         return Choice(tuple(values), tuple(options), self.cost)
 
 
-def _undominated(costs: np.ndarray) -> np.ndarray:
-    """Return the rows that no other beats in both columns, or equals and came first."""
+def undominated(costs: np.ndarray) -> np.ndarray:
+    """Return the rows that none other beats in all columns, or equals and comes first."""
     order = np.lexsort(costs.T[::-1])
-    second = costs[order, 1]
-    least = np.minimum.accumulate(np.append(np.inf, second[:-1]))
-    return order[second < least]
+    if costs.shape[1] == 2:
+        second = costs[order, 1]
+        least = np.minimum.accumulate(np.append(np.inf, second[:-1]))
+        return order[second < least]
+    kept: list[int] = []
+    for row in order:
+        if not (costs[kept] <= costs[row]).all(axis=1).any():
+            kept.append(row)
+    return np.array(kept, int)
+
+
+def _highest(shares: np.ndarray) -> np.ndarray:
+    """Return weights, of sum 1, under which the least of some shares is the most.
+
+    A linear program of few rows: of its corners the best one.
+    """
+    choices, resources = shares.shape
+    # weights @ share >= least; weight >= 0
+    rows = np.vstack([np.hstack([shares, -np.ones((choices, 1))]),
+                      np.eye(resources, resources + 1)])
+    one = np.append(np.ones(resources), 0.0)
+    systems = np.array([[*rows[list(some)], one]
+                        for some in combinations(range(len(rows)), resources)])
+    systems = systems[np.abs(np.linalg.det(systems)) > _EPSILON]
+    corners = np.linalg.solve(systems, np.append(np.zeros(resources), 1.0)[:, None])[..., 0]
+    meets = (corners @ rows.T >= -_EPSILON).all(axis=1)
+    return corners[meets][corners[meets, -1].argmax(), :-1]
 
 
 class _Sweep:
@@ -340,7 +367,7 @@ class _Sweep:
             values[x] = int(sums.argmin())
             if not np.isfinite(sums[values[x]]):
                 return None
-        options, cost = [], np.zeros(2)
+        options, cost = [], np.zeros(problem.resources)
         for factor in problem.factors:
             some = factor.options(values)
             options.append(int(some[(factor.costs[some] @ self.weights).argmin()]))

@@ -8,14 +8,21 @@ from typing import Any
 
 from amaranth import Shape
 
-from quinnoa.rtl.width import WidthConverter
+from quinnoa.rtl.fifo import cheapest_style
+from quinnoa.rtl.width import WidthConverter, width_converters
 
 from .cost.control import bits_of
+from .cost.streams import fifo as fifo_parts
 from .cost.streams import width as width_parts
 from .layers import Stream
 from .resources import Resources, calibrated
 
-__all__ = ["Between", "between", "least_between"]
+__all__ = ["Between", "at_end", "between", "least_between"]
+
+# Bits of a word of the bus of a family's shells, 64 where there is none.
+_WORD = {"xcup": 128, "ecp5": 32}
+# Bits that a shell keeps of beats wider than a word, at most: four block RAMs.
+_BEAT_BITS = 4 * 36 * 1024
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,32 @@ def least_between(given: Stream, given_lanes: int, taken: Stream, taken_lanes: i
     return _least(*_as_key(given, given_lanes, taken, taken_lanes))
 
 
+def at_end(stream: Stream, lanes: int, family: str, *, gives: bool = False) -> Resources:
+    """Return what a shell takes between the words of its bus and beats of a network's end.
+
+    Width converters, as for frames that fill their words, and the FIFO of a frame's beats where
+    these are wider than a word: as ``platforms.memory_shell`` lays them. ``gives``: the network.
+    """
+    beats = -(-stream.channels // lanes) * stream.vectors
+    return _at_end(Shape.cast(stream.shape).width, lanes, beats, family, gives)
+
+
+@lru_cache(maxsize=1 << 14)
+def _at_end(bits: int, lanes: int, beats: int, family: str, gives: bool) -> Resources:
+    slot = 1 << (bits - 1).bit_length()
+    in_word = max(_WORD.get(family, 64) // slot, 1)
+    words = -(-lanes * beats // in_word)
+    sides = (lanes, in_word) if gives else (in_word, lanes)
+    units = width_converters(Shape(bits), elements=lcm(lanes, in_word), i_lanes=sides[0],
+                             o_lanes=sides[1], kind=_Unlaid)
+    need = _sum_of(units, family)
+    if words > beats > 2:
+        depth, width = max(2, min(beats, _BEAT_BITS // (bits * lanes))), bits * lanes
+        need += calibrated("fifo", fifo_parts(depth, width, cheapest_style(depth, width), family),
+                           family)
+    return need
+
+
 def _as_key(given: Stream, given_lanes: int, taken: Stream,
             taken_lanes: int) -> tuple[int, int, int, int, int]:
     """Return bits, and elements of a vector and lanes of both sides, of the same converters."""
@@ -111,12 +144,16 @@ def _units(bits: int, given: int, given_lanes: int, taken: int,
 def _reckoned(bits: int, given: int, given_lanes: int, taken: int, taken_lanes: int, total: int,
               family: str) -> Between:
     units = _units(bits, given, given_lanes, taken, taken_lanes)
-    need = Resources()
-    for unit in units:
-        need += calibrated("width", width_parts(unit, family), family)
-    return Between(need, max((unit.ii * (total // unit.elements) for unit in units), default=0))
+    cycles = max((unit.ii * (total // unit.elements) for unit in units), default=0)
+    return Between(_sum_of(units, family), cycles)
 
 
 @lru_cache(maxsize=1 << 16)
 def _least(bits: int, given: int, given_lanes: int, taken: int, taken_lanes: int) -> float:
     return sum(unit.least for unit in _units(bits, given, given_lanes, taken, taken_lanes))
+
+
+def _sum_of(units: list[_Unlaid], family: str) -> Resources:
+    """Return what width converters take."""
+    return sum((calibrated("width", width_parts(unit, family), family) for unit in units),
+               Resources())

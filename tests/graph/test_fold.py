@@ -19,7 +19,6 @@ from quinnoa.graph.fold import (
     fold_from_file,
     fold_to_fit,
     folds_as_toml,
-    network_resources,
 )
 from quinnoa.graph.lanes import i_lanes, o_lanes
 from quinnoa.graph.layers import (
@@ -36,6 +35,7 @@ from quinnoa.graph.layers import (
 )
 from quinnoa.graph.network import Network
 from quinnoa.graph.resources import layer_resources
+from quinnoa.graph.solver_costs import Terms, network_resources
 from quinnoa.graph.units import plan
 from quinnoa.rtl.families import GENERIC
 
@@ -71,8 +71,8 @@ def test_refuses_rates_that_cannot_be(fps, clock, message):
 def test_fills_a_device_and_no_more():
     roomy, tight = Budget(lut=20_000, bram36=20), Budget(lut=500, bram36=20)
     fast, slow = fold_to_fit(small(), roomy), fold_to_fit(small(), tight)
-    assert roomy.holds(network_resources(fast, "xc7"))
-    assert tight.holds(network_resources(slow, "xc7"))
+    assert roomy.holds(network_resources(fast, Terms()))
+    assert tight.holds(network_resources(slow, Terms()))
     assert max(map(cycles, fast.layers)) < max(map(cycles, slow.layers))
 
 

@@ -18,12 +18,12 @@ from quinnoa.graph.fold import (
     fold_from_file,
     fold_to_fit,
     folds_as_toml,
-    network_resources,
 )
 from quinnoa.graph.layers import MatMul, Reduce, Stream, Threshold, Window
 from quinnoa.graph.network import Network
 from quinnoa.graph.pixels import pixels_for, with_pixels
 from quinnoa.graph.products import accumulator_shape
+from quinnoa.graph.solver_costs import Terms, network_resources
 from quinnoa.graph.units import plan
 from quinnoa.rtl.families import GENERIC
 from quinnoa.rtl.shapes import BIPOLAR, range_of
@@ -149,7 +149,7 @@ def test_a_device_with_room_is_filled_beyond_a_pixel_a_cycle():
     net = convolution((3, 8, 1), 2, pads=(1,) * 4)
     found = fold_to_fit(net, Budget(lut=10 ** 6, bram36=1000))
     assert max(map(cycles, found.layers)) == 3
-    need = network_resources(found, "xc7")
+    need = network_resources(found, Terms())
     less = fold_to_fit(net, Budget(lut=need.lut * 9 // 10, bram36=0, lut_share=1.0))
     assert max(map(cycles, less.layers)) > 3
 

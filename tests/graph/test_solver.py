@@ -17,7 +17,7 @@ from quinnoa.graph.layers import Add, Depthwise, Fold, MatMul, Reduce, Stream, W
 from quinnoa.graph.network import Network
 from quinnoa.graph.resources import Resources, layer_resources, unit_resources
 from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
-from quinnoa.graph.solver_costs import network_resources
+from quinnoa.graph.solver_costs import Terms, ends_resources, network_resources
 from quinnoa.graph.solver_widths import between, least_between
 from quinnoa.rtl.families import XC7
 from quinnoa.rtl.shapes import BIPOLAR
@@ -58,18 +58,31 @@ def images():
     return Network("images", "images", b"", None, layers, None)
 
 
-NETWORKS = {"mlp": mlp(), "branches": branches(), "images": images()}
+def lines():
+    """Return a network of two pools whose windows keep some kilobits each."""
+    u8 = unsigned(8)
+    layers = (
+        Window("swu0", Stream((8, 64, 4), u8), Stream((6, 62, 36), u8), kernel=(3, 3)),
+        Reduce("pool0", Stream((6, 62, 36), u8), Stream((6, 62, 4), u8), op="max", vectors=9),
+        Window("swu1", Stream((6, 62, 4), u8), Stream((5, 60, 24), u8), kernel=(2, 3)),
+        Reduce("pool1", Stream((5, 60, 24), u8), Stream((5, 60, 4), u8), op="max", vectors=6))
+    return Network("lines", "lines", b"", None, layers, None)
 
 
-def all_folds(layer):
-    """Return every fold there is of a layer: all numbers, padded or not, all weight memories."""
+NETWORKS = {"lines": lines(), "mlp": mlp(), "branches": branches(), "images": images()}
+XC = Terms()
+
+
+def all_folds(layer, ultra):
+    """Return every fold there is of a layer: all numbers, padded or not, all memories."""
     keys = [axis.key for axis in axes(layer)]
     for values in itertools.product(*(
             range(1, axis.size + 1) if axis.pads else axis.choices for axis in axes(layer))):
         uneven = any(axis.size % value and value not in axis.more
                      for axis, value in zip(axes(layer), values, strict=True))
-        kinds = (("lutrom", "block") if isinstance(layer, MatMul | Depthwise) else
-                 ("lutram", "block") if isinstance(layer, Window) else ("auto",))
+        kinds = ["lutrom", "block"] if isinstance(layer, MatMul | Depthwise) else ["auto"]
+        if isinstance(layer, Window):
+            kinds = ["lutram", "block", *["ultra"] * ultra]
         for memory in kinds:
             yield Fold(**dict(zip(keys, values, strict=True)), memory=memory, pad=uneven)
 
@@ -77,33 +90,43 @@ def all_folds(layer):
 _ALL = {}
 
 
-def exhausted(name):
-    """Return cycles, LUTs and block RAMs of a network in all combinations of all folds."""
-    if name not in _ALL:
+def whole(net, terms):
+    """Return what a network takes, with what a shell lays at its ends."""
+    return network_resources(net, terms) + ends_resources(net, terms)
+
+
+def exhausted(name, terms=XC):
+    """Return cycles, LUTs, block RAMs, UltraRAMs of a network in all combinations of all folds."""
+    if (name, terms) not in _ALL:
         net, found = NETWORKS[name], []
-        folded_layers = [[layer.folded(fold) for fold in all_folds(layer)] for layer in net.layers]
+        folded_layers = [[layer.folded(fold) for fold in all_folds(layer, terms.ultra)]
+                         for layer in net.layers]
         for layers in itertools.product(*folded_layers):
             folded = net.with_layers(layers)
-            need = network_resources(folded, "xc7")
-            found.append((max(map(cycles, folded.layers)), need.lut, need.bram36))
-        _ALL[name] = np.array(found)
-    return _ALL[name]
+            need = whole(folded, terms)
+            found.append((max(map(cycles, folded.layers)), need.lut, need.bram36, need.uram))
+        _ALL[name, terms] = np.array(found)
+    return _ALL[name, terms]
 
 
-@pytest.mark.parametrize("name, targets", [("mlp", (1, 2, 5, 6, 12, 24)),
-                                           ("branches", (2, 3, 4, 8, 20)),
-                                           ("images", (36, 72, 144))])
-def test_no_folds_at_all_are_cheaper(name, targets):
-    every = exhausted(name)
-    shares = every[:, 1:] / [DEFAULT_BUDGET.limits[0], DEFAULT_BUDGET.limits[1] / 2]
-    for target in targets:
-        solution = solve_cycles(NETWORKS[name], target, steps=False)
+TARGETS = {"mlp": (1, 2, 5, 6, 12, 24), "branches": (2, 3, 4, 8, 20), "images": (36, 72, 144)}
+
+
+@pytest.mark.parametrize("name, writable", [
+    *((name, False) for name in TARGETS), ("mlp", True)])
+def test_no_folds_at_all_are_cheaper(name, writable):
+    terms = Terms(writable=writable)
+    every = exhausted(name, terms)
+    shares = every[:, 1:3] / [DEFAULT_BUDGET.limits[0], DEFAULT_BUDGET.limits[1] / 2]
+    for target in TARGETS[name]:
+        solution = solve_cycles(NETWORKS[name], target, writable=writable, steps=False)
         best = shares[every[:, 0] <= target].sum(axis=1).min()
         assert solution.exact and solution.cycles <= target
-        assert DEFAULT_BUDGET.cost(solution.need) == pytest.approx(best)
+        assert solution.total == whole(solution.network, terms)
+        assert DEFAULT_BUDGET.cost(solution.total) == pytest.approx(best)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("slack", [0.0, 0.1, 0.4])
 def test_no_folds_at_all_that_fit_are_faster(name, slack):
     every = exhausted(name)
@@ -112,17 +135,36 @@ def test_no_folds_at_all_that_fit_are_faster(name, slack):
     for rams in (0, 1, 2.5):
         lut = int(least + slack * (np.median(every[:, 1]) - least)) + 1
         budget = Budget(lut=lut, bram36=rams, lut_share=1.0, bram_share=1.0)
-        fit = every[(every[:, 1] <= lut) & (every[:, 2] <= rams)]
-        if not len(fit):
-            with pytest.raises(FoldError, match="the smallest design needs"):
-                solve_fit(NETWORKS[name], budget, measure=False)
-            continue
-        solution = solve_fit(NETWORKS[name], budget, measure=False, steps=False)
-        assert solution.cycles == fit[:, 0].min()
-        assert budget.holds(solution.need)
-        fit = fit[fit[:, 0] == solution.cycles]
-        assert budget.cost(solution.need) == pytest.approx(
-            min(budget.cost(Resources(lut=round(row[1]), bram36=row[2])) for row in fit))
+        expect_fastest(name, every, budget, XC)
+
+
+def expect_fastest(name, every, budget, terms):
+    """Hold the solver to the fastest of all folds that fit, and the cheapest; return it."""
+    fit = every[(every[:, 1] <= budget.lut) & (every[:, 2] <= budget.bram36)
+                & (every[:, 3] <= budget.uram)]
+    if not len(fit):
+        with pytest.raises(FoldError, match="the smallest design needs"):
+            solve_fit(NETWORKS[name], budget, family=terms.family, measure=False)
+        return None
+    solution = solve_fit(NETWORKS[name], budget, family=terms.family, measure=False, steps=False)
+    assert solution.cycles == fit[:, 0].min()
+    assert budget.holds(solution.total)
+    fit = fit[fit[:, 0] == solution.cycles]
+    assert budget.cost(solution.total) == pytest.approx(
+        min(budget.cost(Resources(round(lut), 0, bram36, round(uram)))
+            for _, lut, bram36, uram in fit))
+    return solution
+
+
+@pytest.mark.parametrize("slack, rams, ultra, kept", [
+    (0.1, 0, 0, None), (0.02, 0, 1, None), (0.1, 0, 1, 1), (0.02, 0.5, 1, 1), (0.02, 0, 3, 2),
+    (0.02, 1, 0, 0)])
+def test_windows_are_kept_in_ultraram_where_that_is_best(slack, rams, ultra, kept):
+    every = exhausted("lines", Terms("xcup", ultra=True))
+    lut = int(every[:, 1].min() + slack * np.ptp(every[:, 1]))
+    budget = Budget(lut=lut, bram36=rams, lut_share=1.0, bram_share=1.0, uram=ultra, uram_share=1.0)
+    found = expect_fastest("lines", every, budget, Terms("xcup", ultra=ultra > 0))
+    assert (found and found.total.uram) == kept
 
 
 def pinned(tmp_path, net, text):
@@ -157,7 +199,7 @@ def test_reckons_with_every_unit_that_is_laid(name, folds):
             laid += layer_resources(unit.layer, unit.layer.fold, "xc7")
         elif not hasattr(unit.component, "depth"):
             laid += unit_resources(unit.component, "xc7")
-    assert network_resources(net, "xc7", layer_resources) == laid
+    assert network_resources(net, XC, layer_resources) == laid
 
 
 def test_width_converters_take_no_less_than_the_search_supposes():
@@ -180,9 +222,9 @@ def test_what_is_pinned_stays_and_the_rest_is_the_best(tmp_path):
     every = [net.with_layers([net.layers[0].folded(Fold(4, simd, "block", 6 % simd != 0)),
                               net.layers[1].folded(Fold(pe, 3, memory, True))])
              for simd in range(1, 7) for pe in range(1, 4) for memory in ("lutrom", "block")]
-    best = min(DEFAULT_BUDGET.cost(network_resources(each, "xc7")) for each in every
+    best = min(DEFAULT_BUDGET.cost(whole(each, XC)) for each in every
                if max(map(cycles, each.layers)) <= 8)
-    assert DEFAULT_BUDGET.cost(found.need) == pytest.approx(best)
+    assert DEFAULT_BUDGET.cost(found.total) == pytest.approx(best)
 
 
 @pytest.mark.parametrize("text, target, message", [
@@ -234,16 +276,17 @@ def test_a_solution_says_what_limits_it_and_what_a_step_costs():
     solution = solve_fit(net, budget, measure=False)
     faster = solve_cycles(net, solution.cycles - 1, budget=budget, steps=False)
     assert solution.faster.cycles == faster.cycles
-    assert solution.faster.lut == faster.need.lut - solution.need.lut
-    assert faster.need.lut > 840 >= solution.need.lut
+    assert solution.faster.lut == faster.total.lut - solution.total.lut
+    assert faster.total.lut > 840 >= solution.total.lut
     slowest = [layer.name for layer in solution.network.layers
                if cycles(layer) == solution.cycles]
     slower = solution.slower
     assert solution.explain() == "\n".join([
         f"{', '.join(slowest)} set{'s' * (len(slowest) == 1)} the rate: {solution.cycles} cycles a "
         "frame.",
-        f"About {solution.need.lut} LUT of 840 ({solution.need.lut / 840:.0%}) and 0 block RAMs of "
-        "0 (0%), FIFOs not counted.",
+        f"About {solution.total.lut} LUT of 840 ({solution.total.lut / 840:.0%}) and 0 block RAMs "
+        f"of 0 (0%), FIFOs not counted; {solution.ends.lut} LUT of that turn words of a bus to "
+        "beats, at the ends.",
         "Nothing faster fits: too few LUTs.",
         f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT and +0 block RAMs.",
         f"A step slower: {slower.cycles} cycles for {slower.lut:+} LUT and +0 block RAMs."])
