@@ -1,11 +1,10 @@
 """Page: the results of a sweep as one HTML page, pictures and tables, that is read offline."""
 
-from pathlib import Path
 from typing import Any
 
 from quinnoa.graph.fold import DEFAULT_BUDGET
 from quinnoa.plots import STYLE, Axis, Chart, Limit, Mark, Series, figure
-from quinnoa.report import duration, number, rate, share
+from quinnoa.report import number, rate, share, template
 from quinnoa.roofline import roofline
 from quinnoa.store import Store
 
@@ -18,11 +17,7 @@ Result = dict[str, Any]
 
 def write_page(result: Result, store: Store) -> None:
     """Write ``explore.html``."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"duration": duration, "number": number, "rate": rate, "share": share}
-    store.write("explore.html", environment.get_template("explore.html").render(
+    store.write("explore.html", template("explore.html").render(
         r=result, style=STYLE, charts={device["name"]: [figure(c) for c in charts(result, device)]
                                        for device in result["devices"]},
         accurate=any(model["accuracy"] is not None for model in result["models"]),

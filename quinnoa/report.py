@@ -53,13 +53,17 @@ top K; ``ways`` of a fork.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quinnoa.errors import QuinnoaError
 from quinnoa.picture import picture
 
-__all__ = ["built", "measured", "page", "read", "refresh", "show"]
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["built", "measured", "page", "read", "refresh", "show", "template"]
 
 RESOURCES = {"lut": "LUT", "ff": "FF", "bram36": "BRAM36", "uram": "URAM", "dsp": "DSP"}
 BETWEEN = ("fifo", "fork", "width")       # kinds of units that are no layers
@@ -94,20 +98,25 @@ def read(folder: Path) -> tuple[Report, Report | None]:
 
 def page(report: Report, simulation: Report | None = None) -> str:
     """Return the report as one HTML page that needs nothing beside it."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "about": _about, "busy": _busy, "clip": _clip, "dims": _dims, "duration": duration,
-        "fold": _fold, "largest": _largest, "number": number, "rate": rate, "share": share,
-        "size": _size, "steps": _steps, "what": _what}
     layers = [{**_BLANK, **layer} for layer in report["layers"]]
-    return environment.get_template("report.html").render(
+    made = template("report.html", about=_about, busy=_busy, clip=_clip, dims=_dims, fold=_fold,
+                    largest=_largest, size=_size, steps=_steps, what=_what)
+    return made.render(
         r=report, s=simulation, layers=layers, resources=RESOURCES, used=_used(report),
         cycles=report.get("cycles", report["bound_cycles"]), columns=picture(report),
         count=sum(layer["kind"] not in BETWEEN for layer in layers), fifos=_fifos(report),
         memories=[layer | {"fill": _fill(layer)} for layer in layers if layer["memory_depth"]],
         seconds=lambda cycles: cycles / report["clock_mhz"] / 1e6)
+
+
+def template(name: str, **filters: Callable[..., Any]) -> "Template":
+    """Return a page's template, with filters for figures and those given."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"duration": duration, "number": number, "rate": rate, "share": share,
+                            **filters}
+    return environment.get_template(name)
 
 
 def built(report: Report, folder: Path) -> str:
