@@ -20,8 +20,6 @@ BASES = {"zynq7": 0x40000000, "zynqmp": 0xA0000000}
 MOST_DIVISOR = 63                        # 6 bits
 TOLERANCE = 1e-3                         # above the asked clock: crystals of 33.33 and 33.333 MHz
 
-Read = Callable[[int], int]
-
 
 class _Family(NamedTuple):
     """What one family has where."""
