@@ -19,7 +19,9 @@ __all__ = ["ENDLESS", "Program", "Simulation"]
 
 SOURCE = Path(__file__).with_name("timing.cpp")
 ENDLESS = -1                             # the depth of a FIFO that never fills
+HOST = -1
 MOST_FRAMES = 512
+TURNS = 8                                # frames that may repeat as one, at the most
 
 
 @cache
@@ -28,14 +30,15 @@ def _library() -> ctypes.CDLL:
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     for name, result, arguments in (
             ("new", pointer, [number, pointer, number, pointer, pointer, pointer, pointer, pointer,
-                              number, number]),
+                              number]),
             ("delete", None, [pointer]),
-            ("go", ctypes.c_int, [pointer, number, pointer, pointer, pointer]),
+            ("go", ctypes.c_int, [pointer, number, pointer]),
             ("first_in", number, [pointer]),
             ("taken", number, [pointer, number]),
             ("most", number, [pointer, number, number]),
             ("watch", None, [pointer, number]),
-            ("probe", number, [pointer, number, number, ctypes.POINTER(pointer)])):
+            ("probe", number, [pointer, number, number, pointer]),
+            ("state", number, [pointer, pointer])):
         function = getattr(library, f"timing_{name}")
         function.restype, function.argtypes = result, arguments
     return library
@@ -46,10 +49,10 @@ class _Link(NamedTuple):
 
     room: int                            # ENDLESS: the giver waits for nothing
     latency: int
-    giver: int                           # -1: the host, at either end
+    giver: int                           # HOST: the host, at either end
     taker: int
     tokens: int                          # at the start
-    beats: int                           # a frame, at the network's ends
+    beats: int                           # a frame
     gives: np.ndarray                    # (period,) of bool
     takes: np.ndarray
 
@@ -89,11 +92,11 @@ class Program:
                 gives = flow.processes[giver][1].gives[edge.o_port]
             if taker is not None:
                 takes = flow.processes[taker][1].takes[edge.i_port]
-            links.append(_Link(room, latency, -1 if giver is None else giver,
-                               -1 if taker is None else taker, 0, beats, gives, takes))
+            links.append(_Link(room, latency, HOST if giver is None else giver,
+                               HOST if taker is None else taker, 0, beats, gives, takes))
         links += [_Link(ENDLESS, link.latency + 1, link.giver, link.giver, link.room, 1,
                         link.gives, link.gives)
-                  for link in links if link.giver >= 0 and _closest(link) <= link.latency]
+                  for link in links if link.giver != HOST and _closest(link) <= link.latency]
         for p, (unit, process) in enumerate(flow.processes):
             for wait in process.waits:
                 other = flow.first_process[unit] + wait.process
@@ -114,39 +117,67 @@ class Program:
         """Find the events of every process, and the kinds that they are of."""
         self.links = links
         kinds, counts, self.runs = [], [], []
-        periods = list(self.flow.periods)
+        self.periods = np.array([*self.flow.periods, 1, 1], np.int64)
         for p, (_, process) in enumerate(self.flow.processes):
             takes = [k for k, link in enumerate(links) if link.taker == p]
             gives = [k for k, link in enumerate(links) if link.giver == p]
-            # A bit for each link that a step takes from or gives to.
-            does = [*(links[k].takes for k in takes), *(links[k].gives for k in gives)]
-            code = np.zeros(process.period, np.int64)
-            for bit, steps in enumerate(does):
-                code |= steps.astype(np.int64) << bit
-            steps = np.flatnonzero(code)
-            gaps = np.diff(steps, prepend=steps[-1] - process.period)
-            value = (gaps << len(does)) + code[steps]
-            starts = np.flatnonzero(np.diff(value, prepend=-1))
-            lengths = np.diff(starts, append=len(value))
-            if len(starts) == 1:         # one run a frame
-                lengths, periods[p] = lengths * periods[p], 1
-            found, kind = np.unique(value[starts], return_inverse=True)
-            for gap, bits in (divmod(value, 1 << len(does)) for value in found.tolist()):
+            value, lengths, last = _runs([*(links[k].takes for k in takes),
+                                          *(links[k].gives for k in gives)])
+            if len(value) == 1:          # one run a frame
+                lengths, self.periods[p] = lengths * self.periods[p], 1
+            found, kind = np.unique(value, return_inverse=True)
+            for gap, bits in (divmod(value, 1 << len(takes) + len(gives))
+                              for value in found.tolist()):
                 taken = [k for bit, k in enumerate(takes) if bits >> bit & 1]
                 given = [k for bit, k in enumerate(gives, len(takes)) if bits >> bit & 1]
                 kinds += [gap, len(taken), *taken, len(given), *given]
             # What a process does behind its last event need not be done within a frame.
-            kinds.append(-process.period if backwards else int(steps[-1]) - process.period)
+            kinds.append(-process.period if backwards else last - process.period)
             counts.append(len(found))
             self.runs.append(np.ascontiguousarray(np.stack([kind.reshape(-1), lengths], axis=1),
                                                   dtype=np.int32))
-        self.kinds, self.counts = np.array(kinds, np.int64), np.array(counts, np.int64)
+        # The host's first beat comes by the pace, its others at once.
+        i_link, = (k for k, link in enumerate(links) if link.giver == HOST)
+        o_link, = (k for k, link in enumerate(links) if link.taker == HOST)
+        kinds += [0, 0, 1, i_link, 0, 0, 1, i_link, 0]
+        kinds += [0, 1, o_link, 0, 0]
+        self.runs += [np.array(runs, np.int32) for runs in (
+            [[0, 1], [1, links[i_link].beats - 1]][:links[i_link].beats],
+            [[0, links[o_link].beats]])]
+        self.kinds, self.counts = np.array(kinds, np.int64), np.array([*counts, 2, 1], np.int64)
         self.lengths = np.array([len(run) for run in self.runs], np.int64)
-        self.periods = np.array(periods, np.int64)
+
+
+def _runs(does: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the kinds of events of a period, in runs, with their lengths, and the last one's step.
+
+    ``does`` tells of every link in which steps it is taken from or given to; an event's kind is a
+    bit for each, and, above them, its distance from the event before.
+    """
+    code = np.zeros(len(does[0]), np.uint8 if len(does) <= 8 else np.int64)
+    for bit, steps in enumerate(does):
+        code |= steps.astype(code.dtype) << bit
+    starts = np.append(0, np.flatnonzero(code[1:] != code[:-1]) + 1)
+    lengths, bits = np.diff(starts, append=len(code)), code[starts].astype(np.int64)
+    starts, lengths, bits = (values[bits > 0] for values in (starts, lengths, bits))
+    ends = starts + lengths - 1
+    last = int(ends[-1])
+    # Of each stretch the first event is farther from the one before than all others.
+    gaps = starts - np.append(last - len(code), ends[:-1])
+    value = np.stack([gaps << len(does) | bits, 1 << len(does) | bits], axis=1).ravel()
+    lengths = np.stack([np.ones_like(lengths), lengths - 1], axis=1).ravel()
+    value, lengths = value[lengths > 0], lengths[lengths > 0]
+    starts = np.flatnonzero(np.append(True, value[1:] != value[:-1]))
+    return value[starts], np.add.reduceat(lengths, starts), last
 
 
 def _closest(link: _Link) -> int:
-    """Return the fewest steps from one that gives to the one that gives ``room`` beats later."""
+    """Return the fewest steps from one that gives to the one that gives ``room`` beats later.
+
+    ``room`` will do where they are more than the latency.
+    """
+    if link.room > link.latency:
+        return link.room
     steps = np.flatnonzero(link.gives)
     lap, at = np.divmod(np.arange(len(steps)) + link.room, len(steps))
     return int((lap * len(link.gives) + steps[at] - steps).min())
@@ -188,18 +219,20 @@ class Simulation:
         default.
     probes : sequence of int
         Edges of which every transfer is kept.
+    bare : bool
+        Whether it is for the probed edges' ``transfers`` alone: nothing else is kept.
 
     Attributes
     ----------
     frames : int
         Frames done.
-    ends, marks, o_ends : array
+    ends, o_ends : array
         As in ``Run``.
     """
 
     def __init__(self, program: Program, depths: Sequence[int], *, pace: int = 0,
                  fifo_delay: int | Sequence[int] | None = None,
-                 probes: Sequence[int] = ()) -> None:
+                 probes: Sequence[int] = (), bare: bool = False) -> None:
         self._library, self._program = _library(), program
         flow = program.flow
         if depths[0] or depths[-1]:
@@ -210,27 +243,29 @@ class Simulation:
         elif isinstance(fifo_delay, int):
             fifo_delay = [fifo_delay] * len(depths)
         self._depths, self._delays = depths, fifo_delay
-        rows = [[link.room, link.latency, 1, link.giver, link.taker, link.tokens, link.beats, 0, 0,
-                 0] for link in program.links]
+        source, sink = len(flow.processes), len(flow.processes) + 1
+        rows = [[ENDLESS if link.giver == HOST else link.room, link.latency, 1,
+                 source if link.giver == HOST else link.giver,
+                 sink if link.taker == HOST else link.taker, link.tokens, 0, link.beats, 0, 0]
+                for link in program.links]
         for row, depth, delay in zip(rows, depths, fifo_delay, strict=False):
             if depth:
                 row[:3] = ENDLESS if depth == ENDLESS else row[0] + depth, row[1] + delay, 2
-                row[8:] = (2, row[1]) if depth == ENDLESS else (1, delay)
+                if not bare:
+                    row[8:] = (2, row[1]) if depth == ENDLESS else (1, delay)
         for edge in probes:
-            rows[edge][7] = 1
+            rows[edge][6] = 1 if bare else 2
         links = np.array(rows, np.int64)
         pointers = (ctypes.c_void_p * len(program.runs))(
             *(runs.ctypes.data for runs in program.runs))
         self._handle = self._library.timing_new(
             len(links), links.ctypes.data, len(program.runs), program.counts.ctypes.data,
             program.kinds.ctypes.data, pointers, program.lengths.ctypes.data,
-            program.periods.ctypes.data, pace, max(256, flow.bound // 64))
+            program.periods.ctypes.data, pace)
         self.frames = 0
-        processes = len(flow.processes)
         # And one that is watched.
-        self._ends = np.zeros((MOST_FRAMES + 1, processes), np.int64)
-        self._marks = np.zeros((MOST_FRAMES + 1, processes), np.uint64)
-        self._o_ends = np.zeros(MOST_FRAMES + 1, np.int64)
+        self._ends = np.zeros((MOST_FRAMES + 1, len(program.runs)), np.int64)
+        self._states: dict[int, np.ndarray] = {}
 
     def __del__(self) -> None:
         if handle := getattr(self, "_handle", None):
@@ -238,14 +273,31 @@ class Simulation:
 
     def go(self, frames: int) -> None:
         """Go on until so many frames are done; ``QuinnoaError`` where the graph stands still."""
-        done = self._library.timing_go(self._handle, frames, self._ends.ctypes.data,
-                                       self._marks.ctypes.data, self._o_ends.ctypes.data)
+        if frames <= self.frames:
+            return
+        done = self._library.timing_go(self._handle, frames, self._ends.ctypes.data)
         if not done:
             flow = self._program.flow
             raise stands_still([
                 flow.describe(edge) for k, edge in enumerate(flow.edges)
                 if self._library.timing_taken(self._handle, k) < frames * flow.beats[k]])
         self.frames = frames
+
+    def period(self, turns: int) -> int:
+        """Return the cycles after which ``turns`` frames repeat, certainly; 0 if they do not yet.
+
+        They do once all that the next frame depends on is as it was so many frames before, but for
+        as many cycles. The input offers by that pace, or always.
+        """
+        if self.frames not in self._states:
+            state = np.zeros(self._library.timing_state(self._handle, None), np.int64)
+            self._library.timing_state(self._handle, state.ctypes.data)
+            self._states[self.frames] = state
+            self._states.pop(self.frames - TURNS - 1, None)
+        if self.frames - turns not in self._states:
+            return 0
+        shift = self._states[self.frames] - self._states[self.frames - turns]
+        return int(shift[0]) if np.all(shift == shift[0]) else 0
 
     @property
     def first_in(self) -> int:
@@ -261,17 +313,12 @@ class Simulation:
     @property
     def ends(self) -> np.ndarray:
         """Cycle of the last event of each process in each frame."""
-        return self._ends[:self.frames]
-
-    @property
-    def marks(self) -> np.ndarray:
-        """Alike where the distances between the events of a frame are alike."""
-        return self._marks[:self.frames]
+        return self._ends[:self.frames, :-2]
 
     @property
     def o_ends(self) -> np.ndarray:
         """Cycle in which each frame's last beat leaves the network."""
-        return self._o_ends[:self.frames]
+        return self._ends[:self.frames, -1]
 
     @property
     def occupancy(self) -> list[int]:
@@ -290,12 +337,10 @@ class Simulation:
                 for k in range(len(self._program.flow.edges))]
 
     def _probe(self, edge: int, which: int) -> np.ndarray:
-        data = ctypes.c_void_p()
-        count = self._library.timing_probe(self._handle, edge, which, ctypes.byref(data))
-        if not count:
-            return np.zeros(0, np.int64)
-        assert data.value is not None
-        return np.frombuffer((ctypes.c_int64 * count).from_address(data.value), np.int64).copy()
+        count = self._library.timing_probe(self._handle, edge, which, None)
+        kept = np.zeros(max(0, count), np.int64)
+        self._library.timing_probe(self._handle, edge, which, kept.ctypes.data)
+        return kept
 
     def transfers(self, edge: int) -> np.ndarray:
         """Return the cycle of every transfer of a probed edge, into the unit that it leads to."""

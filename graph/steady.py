@@ -10,7 +10,7 @@ import numpy as np
 from quinnoa.errors import QuinnoaError
 from quinnoa.native import has_compiler
 
-from .engine import ENDLESS, MOST_FRAMES, Program, Simulation
+from .engine import ENDLESS, MOST_FRAMES, TURNS, Program, Simulation
 from .occupancy import held_over_frame
 from .timing import Flow, Run, simulate
 
@@ -57,6 +57,7 @@ class Plain:
                  fifo_delay: int | None) -> None:
         # What never fills holds all there is.
         most = MOST_FRAMES * max(flow.beats)
+        self._memory = _memory(flow, depths)
         self._flow, self._pace, self._fifo_delay = flow, pace, fifo_delay
         self._depths = [most if depth == ENDLESS else depth for depth in depths]
         self._run: Run | None = None
@@ -69,6 +70,20 @@ class Plain:
             self._run = simulate(self._flow, self._depths, self._done, pace=self._pace,
                                  fifo_delay=self._fifo_delay)
         self._frames = frames
+
+    def period(self, turns: int) -> int:
+        """Return the cycles after which ``turns`` frames repeat, certainly; 0 if they do not yet.
+
+        As many frames as anything can depend on must be alike to those so many before them, in all
+        distances between events, all shifted alike.
+        """
+        memory, ends, marks = self._memory, self.ends, self.marks
+        if len(ends) < memory + turns + 1:      # the first frame begins in its own way
+            return 0
+        if not np.array_equal(marks[-memory:], marks[-memory - turns:-turns]):
+            return 0
+        shift = ends[-memory:] - ends[-memory - turns:-turns]
+        return int(shift[0, 0]) if np.all(shift == shift[0, 0]) else 0
 
     @property
     def beats(self) -> int:
@@ -92,8 +107,8 @@ class Timer:
     """Times a graph with any FIFOs.
 
     Cycles a frame are certain, not extrapolated: in a marked graph the cycles of a frame's events
-    are a function of those of the few frames before it. Once as many frames in a row, as the rooms
-    and FIFOs hold, are alike but for a shift, so are all that follow.
+    are a function of those of the few frames before it. Once these are alike but for a shift, so
+    are all that follow: ``period`` tells.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -116,17 +131,6 @@ class Timer:
         """The program for time that runs backwards."""
         return self.program and self.program.reversed()
 
-    def memory(self, depths: Sequence[int]) -> int:
-        """Return how many frames back anything in the graph can depend on."""
-        back = [(self.flow.schedules[edge.source].room if edge.source is not None else 0)
-                + max(depth, 0) for edge, depth in zip(self.flow.edges, depths, strict=True)]
-        frames = [ceil(beats / frame) for beats, frame in zip(back, self.flow.beats, strict=True)]
-        for unit, process in self.flow.processes:
-            for wait in process.waits:
-                other = self.flow.schedules[unit].processes[wait.process]
-                frames.append(ceil(-int(wait.counts.min()) / other.period))
-        return min(max(1, *frames), MOST_FRAMES // 2)
-
     def settle(self, depths: Sequence[int], cycles: int, latency: int | None = None,
                fifo_delay: int | None = None, whole: bool = True,
                run: Simulation | Plain | None = None) -> Simulation | Plain | None:
@@ -139,12 +143,12 @@ class Timer:
         """
         before = run.beats if run else 0
         run = run or self.start(depths, pace=cycles, fifo_delay=fifo_delay)
-        settles = self._settles(run, self.memory(depths), cycles, latency, whole)
+        settles = self._settles(run, cycles, latency, whole)
         self.beats += run.beats - before
         return run if settles else None
 
-    def _settles(self, run: Simulation | Plain, memory: int, cycles: int,
-                 latency: int | None, whole: bool) -> bool:
+    def _settles(self, run: Simulation | Plain, cycles: int, latency: int | None,
+                 whole: bool) -> bool:
         """Go on until frames go through every ``cycles`` cycles; tell whether they ever do."""
         late = 0
         for frames in range(1, MOST_FRAMES + 1):
@@ -157,9 +161,10 @@ class Timer:
                     return False
                 if not whole:
                     return True
-                continue
-            if _period(run.ends, run.marks, memory, 1) == cycles:
+            if run.period(1) == cycles:
                 return True
+            if frames == 1:
+                continue
             # A frame can be late while the first ones fill the graph, but not again and again.
             late = late + 1 if run.o_ends[-1] - run.o_ends[-2] > cycles else 0
             if late == PATIENCE:
@@ -188,11 +193,11 @@ class Timer:
 
     def _settled(self, depths: Sequence[int]) -> int:
         """Return the cycles a frame, the input always offering."""
-        run, memory = self.start(depths), self.memory(depths)
-        for frames in range(2, MOST_FRAMES + 1):
+        run = self.start(depths)
+        for frames in range(1, MOST_FRAMES + 1):
             run.go(frames)
-            for turns in range(1, 9):
-                if period := _period(run.ends, run.marks, memory, turns):
+            for turns in range(1, TURNS + 1):
+                if period := run.period(turns):
                     return ceil(period / turns)
         half = run.o_ends[len(run.o_ends) // 2:]
         return ceil((half[-1] - half[0]) / (len(half) - 1))
@@ -203,14 +208,13 @@ def first_latency(run: Simulation | Plain) -> int:
     return int(run.o_ends[0]) - run.first_in
 
 
-def _period(ends: np.ndarray, marks: np.ndarray, memory: int, turns: int) -> int:
-    """Return the cycles after which ``turns`` frames repeat, certainly; 0 if they do not yet.
-
-    The last ``memory`` frames must be alike to those so many before them, all shifted alike.
-    """
-    if len(ends) < memory + turns + 1:      # the first frame begins in its own way
-        return 0
-    if not np.array_equal(marks[-memory:], marks[-memory - turns:-turns]):
-        return 0
-    shift = ends[-memory:] - ends[-memory - turns:-turns]
-    return int(shift[0, 0]) if np.all(shift == shift[0, 0]) else 0
+def _memory(flow: Flow, depths: Sequence[int]) -> int:
+    """Return how many frames back anything in the graph can depend on."""
+    back = [(flow.schedules[edge.source].room if edge.source is not None else 0) + max(depth, 0)
+            for edge, depth in zip(flow.edges, depths, strict=True)]
+    frames = [ceil(beats / frame) for beats, frame in zip(back, flow.beats, strict=True)]
+    for unit, process in flow.processes:
+        for wait in process.waits:
+            other = flow.schedules[unit].processes[wait.process]
+            frames.append(ceil(-int(wait.counts.min()) / other.period))
+    return min(max(1, *frames), MOST_FRAMES // 2)

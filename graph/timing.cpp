@@ -4,10 +4,13 @@
 //
 //     X[m] >= S[m] + latency,    S[m] >= X[m - room] + back
 //
-// A process runs, many events of one kind at once, until a beat that it needs is not known yet, or
-// until the horizon; then the next one that can go on. Credits would stop it every few beats, and
-// most of the time in vain: so it does not ask for them. If at the horizon a link turns out to have
-// given what it had no credit for, all go back to the horizon before, and there it does ask.
+// Every beat has a slot. Until it is taken there is S[m] + latency in it, and then X[m] + back: the
+// credit for beat m + room. A process does as many events of a run as there are beats and credits
+// for; when it lacks one, it sleeps on that link until there is one more. The one that was woken
+// last goes on first: so a few units at a time pass their beats to and fro, and their slots, and
+// what the processor has learnt of them, stay at hand.
+//
+// A link that never fills has more slots once nothing moves without.
 
 #include <algorithm>
 #include <cstdint>
@@ -17,32 +20,23 @@ using i64 = int64_t;
 
 namespace {
 
-const i64 ENDLESS = INT64_MAX;
-const i64 AT_ONCE = 1024;                   // events, at the most
+const i64 LONG_AGO = INT64_MIN / 4;         // earlier than any cycle, by any number of cycles
+const i64 AT_FIRST = 1024;                  // slots of a link that never fills
 
-// A place in a ring from which a process reads what it waits for, or to which it writes.
-struct Place {
-    i64 *data, mask, at, plus;
-};
-
-// The latest entries of a growing sequence.
+// The latest entries of a growing sequence; LONG_AGO what was never written.
 struct Ring {
-    std::vector<i64> data = std::vector<i64>(16);
+    std::vector<i64> data = std::vector<i64>(16, LONG_AGO);
     i64 mask = 15;
 
     i64 &operator[](i64 k) { return data[k & mask]; }
-    Place place(i64 at, i64 plus) { return {data.data(), mask, at, plus}; }
 
-    // Make room for n entries from `next` on, while those from `oldest` on are still needed.
-    void reserve(i64 oldest, i64 next, i64 n) {
-        while (next + n - oldest > mask + 1) grow(next);
-    }
-
-    void grow(i64 next) {
-        std::vector<i64> larger(2 * data.size());
-        i64 larger_mask = larger.size() - 1;
-        for (i64 k = std::max<i64>(0, next - mask - 1); k < next; k++)
-            larger[k & larger_mask] = (*this)[k];
+    // Have so many entries, those before `next` being kept.
+    void reserve(i64 next, i64 count) {
+        if (count <= mask + 1) return;
+        i64 larger_mask = mask;
+        while (larger_mask + 1 < count) larger_mask = 2 * larger_mask + 1;
+        std::vector<i64> larger(larger_mask + 1, LONG_AGO);
+        for (i64 k = next - mask - 1; k < next; k++) larger[k & larger_mask] = (*this)[k];
         data.swap(larger);
         mask = larger_mask;
     }
@@ -53,43 +47,15 @@ struct Meter {
     i64 shift, at = 0, most = 0;
 };
 
-struct Link {
-    i64 gives = 0, takes = 0;               // beats so far
-    Ring given, taken;                      // S + latency, X
-    i64 room, latency, back;
-    int giver, taker;                       // -1: the network's end
-    bool asks = false;                      // for credits
-    bool giver_waits = false, taker_waits = false;
-    i64 old_gives = 0, old_takes = 0;       // at the horizon before
-    i64 limit = 0, pace = 0, frame = 1;     // at the network's ends
-    std::vector<i64> *probes = nullptr;     // two: taken, given
+// The transfers of a link: those that its meters still need, and all from beat `since` on.
+struct Log {
+    Ring taken, given;                      // X, S + latency
+    i64 since = INT64_MAX;
+    bool gives = false;                     // whether the steps that give are kept, too
     std::vector<Meter> meters;
 
-    bool keeps_taken() const { return room != ENDLESS || !meters.empty() || probes; }
-
-    void reserve_taken(i64 n) {
-        i64 oldest = room == ENDLESS ? old_takes : std::min(old_takes, old_gives - room);
-        for (Meter &meter : meters) oldest = std::min(oldest, meter.at);
-        taken.reserve(oldest, takes, n);
-    }
-
-    // At the network's input: offer beats ahead of what is taken.
-    void offer() {
-        i64 until = std::min(limit, takes + AT_ONCE);
-        if (gives < until) given.reserve(old_takes, gives, until - gives);
-        for (; gives < until; gives++) given[gives] = gives / frame * pace + latency;
-    }
-
-    // Tell whether a beat was given without a credit.
-    bool owes() {
-        if (room == ENDLESS || asks) return false;
-        for (i64 m = std::max(old_gives, room); m < gives; m++)
-            if (m - room >= takes || taken[m - room] + back > given[m] - latency) return true;
-        return false;
-    }
-
     // There are more than `most` beats if one is taken when the one `most` later is there.
-    void measure() {
+    void measure(i64 takes, i64 gives) {
         for (Meter &meter : meters)
             while (meter.at < takes && meter.at + meter.most < gives)
                 if (given[meter.at + meter.most] <= taken[meter.at] + meter.shift)
@@ -98,290 +64,261 @@ struct Link {
                     meter.at++;
     }
 
-    // All up to the horizon is certain.
-    void keep() {
-        measure();
-        if (probes) {
-            for (i64 k = old_takes; k < takes; k++) probes[0].push_back(taken[k]);
-            for (i64 k = old_gives; k < gives; k++) probes[1].push_back(given[k]);
-        }
-        old_gives = gives, old_takes = takes;
+    i64 oldest() const {
+        i64 oldest = since;
+        for (const Meter &meter : meters) oldest = std::min(oldest, meter.at);
+        return oldest;
     }
 
-    void go_back() { gives = old_gives, takes = old_takes, giver_waits = taker_waits = false; }
+    // Have room for n more in either ring, of which so many were taken and given.
+    void reserve(Ring &ring, i64 next, i64 n, i64 takes, i64 gives) {
+        if (next + n - oldest() <= ring.mask + 1) return;
+        measure(takes, gives);
+        // Measure again only when as many have come anew.
+        ring.reserve(next, 2 * (next + n - oldest()));
+    }
+};
+
+struct Link {
+    i64 gives = 0, takes;                   // beats so far; less than 0: tokens at the start
+    i64 room, latency, back;
+    i64 *slots, mask;
+    int sleeper = -1;                       // the process that lacks a beat here, or a credit
+    int giver, taker;
+    bool endless;
+    Log *log = nullptr;
+    Ring ring;
+
+    void hold(i64 count) {
+        ring.reserve(gives, count);
+        slots = ring.data.data(), mask = ring.mask, room = count;
+    }
 };
 
 struct Kind {
-    i64 gap = 0;
+    i64 gap;
     std::vector<Link *> takes, gives;
+    bool logs = false;
 };
 
-struct State {
-    i64 at = 0, left = 0, lap = 0, frame = 0, last = 0;
-    uint64_t hash = 0;
-};
+struct Simulation;
+struct Process;
+using Step = bool (Simulation::*)(Process &, const Kind &);
 
-struct Process : State {
-    std::vector<Kind> kinds;
+struct Process {
+    i64 last = 0, left = 0;                 // cycle of the last event; events left of this run
+    i64 at = 0, lap = 0, frame = 0;
+    int index;
     const int32_t *runs;                    // (runs, 2): a kind, and how many events in a row
     i64 length, periods;                    // runs a period, periods a frame
-    bool queued = true;
-    State old;                              // at the horizon before
+    std::vector<Kind> kinds;
+    std::vector<Step> steps;                // how to do each of them
 };
-
-// Do up to n events, as far as the horizon: each in the first cycle that all it reads allows.
-// R and W are how many places it reads and writes; -1: as many as there are.
-template <int R, int W>
-i64 advance(State &p, i64 gap, i64 n, i64 horizon, const std::vector<Place> &reads,
-            const std::vector<Place> &writes) {
-    const int n_reads = R < 0 ? reads.size() : R, n_writes = W < 0 ? writes.size() : W;
-    const Place *r = reads.data(), *w = writes.data();
-    i64 last = p.last, k = 0;
-    uint64_t hash = p.hash;
-    for (; k < n; k++) {
-        i64 cycle = last + gap;
-        for (int j = 0; j < n_reads; j++)
-            cycle = std::max(cycle, r[j].data[(r[j].at + k) & r[j].mask] + r[j].plus);
-        if (cycle > horizon) break;
-        for (int j = 0; j < n_writes; j++)
-            w[j].data[(w[j].at + k) & w[j].mask] = cycle + w[j].plus;
-        hash = (hash ^ uint64_t(cycle - last)) * 0x100000001b3u;
-        last = cycle;
-    }
-    p.last = last, p.hash = hash;
-    return k;
-}
-
-const decltype(&advance<0, 0>) ADVANCE[4][4] = {
-    {advance<0, 0>, advance<0, 1>, advance<0, 2>, advance<0, 3>},
-    {advance<1, 0>, advance<1, 1>, advance<1, 2>, advance<1, 3>},
-    {advance<2, 0>, advance<2, 1>, advance<2, 2>, advance<2, 3>},
-    {advance<3, 0>, advance<3, 1>, advance<3, 2>, advance<3, 3>}};
 
 struct Simulation {
     std::vector<Link> links;
     std::vector<Process> processes;
-    std::vector<int> queue;
-    std::vector<int> later;                 // those at the horizon
-    std::vector<Place> reads, writes;
-    i64 horizon = 0, window, frames = 0, first_in = -1;
+    std::vector<Log> logs;
+    std::vector<int> ready;
+    Link *input;
+    i64 frames = 0, first_in = -1;
     i64 *ends;                              // (frames, processes): cycle of the last event
-    uint64_t *hashes;                       // and of all distances between events
-    i64 *o_ends;                            // (frames,): of the last beat of the output
-    std::vector<std::vector<i64>> probes;
 
-    void wake(bool &waits, int process) {
-        if (!waits) return;
-        waits = false;
-        if (processes[process].queued) return;
-        processes[process].queued = true;
-        queue.push_back(process);
+    // Find the kinds of events that are logged.
+    void find_logged() {
+        for (Process &p : processes)
+            for (Kind &kind : p.kinds)
+                for (const std::vector<Link *> *links : {&kind.takes, &kind.gives})
+                    for (const Link *link : *links) kind.logs |= link->log != nullptr;
     }
 
-    // Of n events the ones for which a link has beats.
-    i64 takeable(Link &link, i64 n) {
-        if (link.giver < 0) {
-            link.offer();
-            if (first_in < 0) n = 1;        // that its cycle be seen
-        }
-        // Tokens at the start need no waiting.
-        n = std::min(n, link.takes < 0 ? -link.takes : link.gives - link.takes);
-        if (n <= 0) link.taker_waits = true;
-        return n;
+    void wake(Link &link) {
+        if (link.sleeper < 0) return;
+        ready.push_back(link.sleeper);
+        link.sleeper = -1;
     }
 
-    // Of n events the ones for which a link has credits.
-    i64 giveable(Link &link, i64 n) {
-        if (!link.asks) return n;
-        n = std::min(n, link.gives < link.room ? link.room - link.gives
-                                               : link.room + link.takes - link.gives);
-        if (n <= 0) link.giver_waits = true;
-        return n;
-    }
-
-    // Find the places that n events of a kind read and write.
-    void place(const Kind &kind, i64 n) {
-        reads.clear(), writes.clear();
-        for (Link *link : kind.takes) {
-            if (!link->keeps_taken()) continue;
-            link->reserve_taken(n);
-            writes.push_back(link->taken.place(link->takes, 0));
-        }
-        for (Link *link : kind.gives) {
-            link->given.reserve(link->old_takes, link->gives, n);
-            writes.push_back(link->given.place(link->gives, link->latency));
-            if (link->asks && link->gives >= link->room)
-                reads.push_back(link->taken.place(link->gives - link->room, link->back));
-        }
-        for (Link *link : kind.takes)
-            if (link->takes >= 0) reads.push_back(link->given.place(link->takes, 0));
-    }
-
-    void taken(Link &link, i64 n, i64 cycle) {
-        if (link.giver < 0 && first_in < 0) first_in = cycle;
-        link.takes += n;
-        wake(link.giver_waits, link.giver);
-    }
-
-    void given(Link &link, i64 n) {
-        link.gives += n;
-        if (link.taker >= 0) return wake(link.taker_waits, link.taker);
-        // The output is taken at once.
-        link.reserve_taken(n);
-        for (i64 k = link.takes; k < link.gives; k++) {
-            link.taken[k] = link.given[k];
-            if ((k + 1) % link.frame == 0) o_ends[k / link.frame] = link.given[k];
-        }
-        taken(link, n, 0);
-    }
-
-    // Do the next events of a process, as many as are known; tell how many, -1 at the horizon.
-    i64 step(Process &p) {
-        const Kind &kind = p.kinds[p.runs[2 * p.at]];
-        i64 n = std::min(p.left, AT_ONCE);
-        for (Link *link : kind.takes)
-            if ((n = takeable(*link, n)) <= 0) return 0;
-        for (Link *link : kind.gives)
-            if ((n = giveable(*link, n)) <= 0) return 0;
-        place(kind, n);
-        bool many = reads.size() > 3 || writes.size() > 3;
-        auto advances = many ? advance<-1, -1> : ADVANCE[reads.size()][writes.size()];
-        i64 done = advances(p, kind.gap, n, horizon, reads, writes);
-        if (!done) return -1;
-        for (Link *link : kind.takes) taken(*link, done, p.last);
-        for (Link *link : kind.gives) given(*link, done);
-        return done;
-    }
-
-    void run(int index) {
-        Process &p = processes[index];
-        while (p.frame < frames) {
-            i64 done = step(p);
-            if (!done) return;
-            if (done < 0) break;
-            if (p.left -= done) continue;
-            if (++p.at == p.length) {
-                p.at = 0;
-                if (++p.lap == p.periods) {
-                    p.lap = 0;
-                    ends[p.frame * processes.size() + index] = p.last;
-                    hashes[p.frame * processes.size() + index] = p.hash;
-                    p.frame++, p.hash = 0;
+    // Do as many events of a run as there are beats and credits for, each in the first cycle that
+    // all it reads allows; tell whether the process can go on. T and G are how many links an event
+    // takes from and gives to; -1: as many as there are.
+    template <int T, int G> bool step(Process &p, const Kind &kind) {
+        const int takes = T < 0 ? kind.takes.size() : T, gives = G < 0 ? kind.gives.size() : G;
+        Link *const *t = kind.takes.data(), *const *g = kind.gives.data();
+        i64 n = p.left;
+        Link *lacks = nullptr;
+        for (int j = 0; j < takes; j++)
+            if (i64 beats = t[j]->gives - t[j]->takes; beats < n) n = beats, lacks = t[j];
+        for (int j = 0; j < gives; j++)
+            if (i64 credits = g[j]->room + g[j]->takes - g[j]->gives; credits < n)
+                n = credits, lacks = g[j];
+        if (n > 0) {
+            for (i64 k = 0; k < n; k++) {
+                i64 cycle = p.last + kind.gap;
+                for (int j = 0; j < takes; j++)
+                    cycle = std::max(cycle, t[j]->slots[(t[j]->takes + k) & t[j]->mask]);
+                for (int j = 0; j < gives; j++) {
+                    i64 credit = g[j]->gives + k - g[j]->room;
+                    cycle = std::max(cycle, g[j]->slots[credit & g[j]->mask]);
                 }
+                for (int j = 0; j < takes; j++)
+                    t[j]->slots[(t[j]->takes + k) & t[j]->mask] = cycle + t[j]->back;
+                for (int j = 0; j < gives; j++)
+                    g[j]->slots[(g[j]->gives + k) & g[j]->mask] = cycle + g[j]->latency;
+                p.last = cycle;
             }
-            p.left = p.runs[2 * p.at + 1];
+            if (kind.logs) log(kind, n);
+            for (int j = 0; j < takes; j++) t[j]->takes += n, wake(*t[j]);
+            for (int j = 0; j < gives; j++) g[j]->gives += n, wake(*g[j]);
+            if (!(p.left -= n)) return finish(p);
+            // What it lacked of its own it may have given to itself.
+            if (lacks->giver == lacks->taker) return true;
         }
-        later.push_back(index);
-        p.queued = true;
+        lacks->sleeper = p.index;
+        return false;
     }
 
-    // Run all processes to the horizon, as if no link ever lacked a credit but those that ask.
-    void run_all() {
-        for (size_t at = 0; at < queue.size(); at++) {
-            int p = queue[at];
-            if (at == 4096) {
-                queue.erase(queue.begin(), queue.begin() + at);
-                at = 0;
+    // Keep what n events have written.
+    void log(const Kind &kind, i64 n) {
+        for (const Link *link : kind.takes)
+            if (Log *log = link->log) {
+                log->reserve(log->taken, link->takes, n, link->takes, link->gives);
+                for (i64 m = link->takes; m < link->takes + n; m++)
+                    log->taken[m] = link->slots[m & link->mask] - link->back;
             }
-            processes[p].queued = false;
-            run(p);
-        }
-        queue.clear();
+        for (const Link *link : kind.gives)
+            if (Log *log = link->log; log && log->gives) {
+                log->reserve(log->given, link->gives, n, link->takes, link->gives);
+                for (i64 m = link->gives; m < link->gives + n; m++)
+                    log->given[m] = link->slots[m & link->mask];
+            }
     }
 
-    // Run to the horizon; every link has had the credits that it gave for.
-    void run_to_horizon() {
-        i64 old_first_in = first_in;
-        while (true) {
-            run_all();
-            bool owes = false;
-            for (Link &link : links)
-                if (link.owes()) owes = link.asks = true;
-            if (!owes) break;
-            for (Link &link : links) link.go_back();
-            first_in = old_first_in;
-            later.clear();
-            for (size_t p = 0; p < processes.size(); p++) {
-                static_cast<State &>(processes[p]) = processes[p].old;
-                processes[p].queued = true;
-                queue.push_back(p);
+    // A run is done; tell whether there is another one in these frames.
+    bool finish(Process &p) {
+        if (++p.at == p.length) {
+            p.at = 0;
+            if (++p.lap == p.periods) {
+                p.lap = 0;
+                ends[p.frame * processes.size() + p.index] = p.last;
+                p.frame++;
             }
         }
-        for (Link &link : links) link.keep();
-        for (Process &p : processes) p.old = p;
+        p.left = p.runs[2 * p.at + 1];
+        return p.frame < frames;
+    }
+
+    // Let all that are ready go on until they lack something.
+    void drain() {
+        while (!ready.empty()) {
+            Process &p = processes[ready.back()];
+            ready.pop_back();
+            if (p.frame == frames) continue;
+            for (bool on = true; on;) {
+                int kind = p.runs[2 * p.at];
+                on = (this->*p.steps[kind])(p, p.kinds[kind]);
+            }
+        }
+    }
+
+    // Let what never fills hold more; tell whether anything waited for that.
+    bool widen() {
+        bool any = false;
+        for (Link &link : links)
+            if (link.endless && link.sleeper == link.giver) {
+                link.hold(2 * link.room);
+                wake(link);
+                any = true;
+            }
+        return any;
     }
 
     // Go on to the end of frame `until`; false where nothing moves any more.
     bool go(i64 until) {
         frames = until;
-        for (Link &link : links)
-            if (link.giver < 0) link.limit = until * link.frame;
-        // The first units have long done the last frame, the last ones just now.
-        for (Process &p : processes) horizon = std::min(horizon, p.last);
-        while (true) {
-            queue.insert(queue.end(), later.begin(), later.end());
-            later.clear();
-            run_to_horizon();
-            bool done = true, waits = false;
-            for (Process &p : processes) done &= p.frame >= until;
-            for (int p : later) waits |= processes[p].frame < until;
-            if (done) return true;
-            if (!waits) return false;
-            horizon += window;
+        Process &source = processes[input->giver];
+        for (Process &p : processes)
+            if (&p != &source) ready.push_back(p.index);
+        if (!input->gives) {
+            // The first beat on its own: its slot shows when it is taken.
+            step<0, 1>(source, source.kinds[0]);
+            drain();
+            first_in = input->slots[0] - input->back;
         }
+        ready.push_back(source.index);
+        do drain();
+        while (widen());
+        return std::all_of(processes.begin(), processes.end(),
+                           [=](const Process &p) { return p.frame == until; });
     }
 };
+
+Step stepper(size_t takes, size_t gives) {
+    using S = Simulation;
+    static const Step STEPS[3][3] = {{nullptr, &S::step<0, 1>, &S::step<0, 2>},
+                                     {&S::step<1, 0>, &S::step<1, 1>, &S::step<1, 2>},
+                                     {&S::step<2, 0>, &S::step<2, 1>, &S::step<2, 2>}};
+    return takes > 2 || gives > 2 ? &S::step<-1, -1> : STEPS[takes][gives];
+}
 
 }  // namespace
 
 extern "C" {
 
-// links: (count, 10) of room (-1: endless), latency, back, giver, taker, tokens at the start, beats
-// a frame, probed, meters, the first one's shift (the second's is one more).
+// links: (count, 10) of room (-1: never fills), latency, back, giver, taker, tokens at the start,
+// whether transfers are kept (1), the steps that give, too (2), beats a frame, meters, the first
+// one's shift (the second's is one more).
 // kinds: a run of numbers: gap, takes, their links, gives, their links, for all kinds of a process,
 // and the cycle that its first gap counts from; runs: where each process's lie, how many, and
-// periods a frame.
+// periods a frame. The last two are the host: what gives to the first link `pace` cycles after the
+// frame before, all in the same cycle, and what takes at once.
 void *timing_new(i64 n_links, const i64 *links, i64 n_processes, const i64 *kind_counts,
                  const i64 *kinds, const int32_t *const *runs, const i64 *lengths,
-                 const i64 *periods, i64 pace, i64 window) {
+                 const i64 *periods, i64 pace) {
     Simulation *s = new Simulation;
-    s->window = window;
-    s->links.resize(n_links);
-    s->probes.resize(2 * n_links);
+    s->links.resize(n_links), s->logs.resize(n_links), s->processes.resize(n_processes);
     for (i64 k = 0; k < n_links; k++) {
         Link &link = s->links[k];
         const i64 *row = links + 10 * k;
-        link.room = row[0] < 0 ? ENDLESS : row[0];
-        link.latency = row[1], link.back = row[2], link.giver = row[3], link.taker = row[4];
-        link.takes = link.old_takes = -row[5], link.frame = row[6], link.pace = pace;
-        if (row[7]) link.probes = &s->probes[2 * k];
-        for (i64 m = 0; m < row[8]; m++) link.meters.push_back({row[9] + m});
+        link.endless = row[0] < 0;
+        link.latency = row[1], link.back = link.endless ? LONG_AGO : row[2];
+        link.giver = row[3], link.taker = row[4], link.takes = -row[5];
+        // Tokens that nobody takes stay in their slots: too long to hold up a step that gives.
+        link.hold(link.endless ? std::max({AT_FIRST, 2 * row[5], row[1]}) : row[0]);
+        Log &log = s->logs[k];
+        if (row[6]) {
+            log.since = 0;
+            log.taken.reserve(0, row[7]);
+        }
+        log.gives = row[6] == 2 || row[8];
+        for (i64 m = 0; m < row[8]; m++) log.meters.push_back({row[9] + m});
+        if (row[6] || row[8]) link.log = &log;
     }
-    s->processes.resize(n_processes);
-    for (i64 p = 0; p < n_processes; p++) {
-        Process &process = s->processes[p];
-        process.runs = runs[p], process.length = lengths[p], process.periods = periods[p];
-        process.left = process.runs[1];
-        for (i64 k = 0; k < kind_counts[p]; k++) {
-            Kind kind;
-            kind.gap = *kinds++;
+    for (i64 index = 0; index < n_processes; index++) {
+        Process &p = s->processes[index];
+        p.index = index, p.runs = runs[index], p.left = p.runs[1];
+        p.length = lengths[index], p.periods = periods[index];
+        for (i64 k = 0; k < kind_counts[index]; k++) {
+            Kind kind = {*kinds++, {}, {}};
             for (i64 n = *kinds++; n > 0; n--) kind.takes.push_back(&s->links[*kinds++]);
             for (i64 n = *kinds++; n > 0; n--) kind.gives.push_back(&s->links[*kinds++]);
-            process.kinds.push_back(kind);
+            p.steps.push_back(stepper(kind.takes.size(), kind.gives.size()));
+            p.kinds.push_back(kind);
         }
-        process.last = *kinds++;
-        process.old = process;
-        s->queue.push_back(p);
+        p.last = *kinds++;
     }
+    Process &source = s->processes[n_processes - 2];
+    source.kinds[0].gap = pace, source.last = -pace;
+    s->input = source.kinds[0].gives[0];
+    s->find_logged();
     return s;
 }
 
 void timing_delete(void *s) { delete static_cast<Simulation *>(s); }
 
-// Go on to the end of frame `frames`; arrays that hold so many. 0: something stands still.
-int timing_go(void *simulation, i64 frames, i64 *ends, uint64_t *hashes, i64 *o_ends) {
+// Go on to the end of frame `frames`; an array that holds so many. 0: something stands still.
+int timing_go(void *simulation, i64 frames, i64 *ends) {
     Simulation *s = static_cast<Simulation *>(simulation);
-    s->ends = ends, s->hashes = hashes, s->o_ends = o_ends;
+    s->ends = ends;
     return s->go(frames);
 }
 
@@ -389,22 +326,44 @@ i64 timing_first_in(void *s) { return static_cast<Simulation *>(s)->first_in; }
 
 // Beats taken of a link, and what its meters say.
 i64 timing_taken(void *s, i64 link) { return static_cast<Simulation *>(s)->links[link].takes; }
-i64 timing_most(void *s, i64 link, i64 meter) {
-    std::vector<Meter> &meters = static_cast<Simulation *>(s)->links[link].meters;
-    return meter < i64(meters.size()) ? meters[meter].most : 0;
+i64 timing_most(void *simulation, i64 link, i64 meter) {
+    Simulation *s = static_cast<Simulation *>(simulation);
+    Log &log = s->logs[link];
+    log.measure(s->links[link].takes, s->links[link].gives);
+    return meter < i64(log.meters.size()) ? log.meters[meter].most : 0;
 }
 
-// Keep every beat of a link from now on.
+// Keep every beat of a link from now on, between two frames.
 void timing_watch(void *simulation, i64 link) {
     Simulation *s = static_cast<Simulation *>(simulation);
-    s->links[link].probes = &s->probes[2 * link];
+    s->logs[link].since = s->links[link].takes;
+    s->logs[link].gives = true;
+    s->links[link].log = &s->logs[link];
+    s->find_logged();
 }
 
-// What a probed link has seen: beats taken (which 0), or given, by their latency later (1).
-i64 timing_probe(void *s, i64 link, i64 which, const i64 **data) {
-    std::vector<i64> &probe = static_cast<Simulation *>(s)->probes[2 * link + which];
-    *data = probe.data();
-    return probe.size();
+// What was kept of a link: beats taken (which 0), or given, by their latency later (1). Returns how
+// many; they go to `out`, if there is one.
+i64 timing_probe(void *simulation, i64 link, i64 which, i64 *out) {
+    Simulation *s = static_cast<Simulation *>(simulation);
+    Log &log = s->logs[link];
+    i64 until = which ? s->links[link].gives : s->links[link].takes;
+    if (out)
+        for (i64 m = log.since; m < until; m++) *out++ = (which ? log.given : log.taken)[m];
+    return until - log.since;
+}
+
+// All cycles that the frames to come depend on, but the host's. Returns how many; they go to `out`,
+// if there is one.
+i64 timing_state(void *simulation, i64 *out) {
+    Simulation *s = static_cast<Simulation *>(simulation);
+    std::vector<i64> state;
+    for (size_t p = 0; p < s->processes.size() - 2; p++) state.push_back(s->processes[p].last);
+    for (Link &link : s->links)
+        for (i64 m = link.endless ? link.takes : link.gives - link.room; m < link.gives; m++)
+            state.push_back(link.ring[m]);
+    if (out) std::copy(state.begin(), state.end(), out);
+    return state.size();
 }
 
 }  // extern "C"
