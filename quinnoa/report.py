@@ -159,14 +159,11 @@ def show(report: Report, simulation: Report | None = None) -> None:
     console.print(table)
     if "finn" in report:
         console.print(_finn_table(report))
-    console.print(Text(f"latency {number(report['latency'])} cycles, "
-                       f"{duration(report['latency'] / report['clock_mhz'] / 1e6)}"))
-    if report.get("solution"):
-        console.print(Text(report["solution"]["text"]))
-    for note in report.get("notes", []):
-        console.print(Text(note))
-    if simulation:
-        console.print(Text(measured(simulation)))
+    lines = [f"latency {number(report['latency'])} cycles, "
+             f"{duration(report['latency'] / report['clock_mhz'] / 1e6)}",
+             *([report["solution"]["text"]] if report.get("solution") else []),
+             *report.get("notes", []), *([measured(simulation)] if simulation else [])]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
 def _finn_table(report: Report) -> Any:
@@ -222,10 +219,11 @@ def rate(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time with three digits or more: 0.64 µs, 6.99 ms, 1.5 s."""
-    unit, scale = next(((u, s) for u, s in (("µs", 1e6), ("ms", 1e3)) if seconds * s < 1000),
+    """Return a time in three digits: 0.64 µs, 6.99 ms, 642 ms, 1.5 s."""
+    unit, scale = next(((u, s) for u, s in (("µs", 1e6), ("ms", 1e3)) if seconds * s < 999.5),
                        ("s", 1))
-    return f"{number(seconds * scale)} {unit}"
+    value = seconds * scale
+    return f"{number(round(value, 0 if value >= 100 else 1 if value >= 10 else 2))} {unit}"
 
 
 def share(part: float, whole: float) -> str:

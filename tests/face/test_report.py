@@ -200,7 +200,9 @@ def test_rates_are_short(value, text):
 
 
 @pytest.mark.parametrize("seconds, text", [
-    (0.64e-6, "0.64 µs"), (999e-6, "999 µs"), (6.98673e-3, "6.99 ms"), (1.5, "1.5 s")])
+    (0.64e-6, "0.64 µs"), (999e-6, "999 µs"), (6.98673e-3, "6.99 ms"),
+    (642.45e-6, "642 µs"), (66.149e-3, "66.1 ms"), (999.7e-6, "1 ms"), (1.5, "1.5 s"),
+    (1234.5, "1,234 s")])
 def test_durations_are_short(seconds, text):
     assert duration(seconds) == text
 
