@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Facts: what the cost of a layer depends on besides its fold, found once for its contents."""
 
 from dataclasses import dataclass, field
