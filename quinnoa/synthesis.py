@@ -189,6 +189,8 @@ def synthesise(source: str, *, top: str, family: str, folder: Path, outputs: Seq
     write = {".v": "write_verilog -noattr", ".json": "write_json", ".il": "write_rtlil"}
     run_yosys([
         f"{read} {source}",
+        # abc9 takes what Amaranth calls x[0] for a bit of x, and fails where x is gone.
+        "rename -hide w:*[*",
         *(f"setattr -mod -set keep_hierarchy 1 {unit}" for unit in units),
         f"{RECIPES[family]} {options} -top {top}",
         *(f"{write[Path(name).suffix]} {name}" for name in outputs),

@@ -61,6 +61,17 @@ def test_cells_are_counted_by_unit_and_by_instance(tmp_path, family, ff, carry):
     assert "module \\top.core.count0 " in (tmp_path / "netlist.v").read_text()
 
 
+def test_wires_named_like_bits_are_not_taken_for_bits(tmp_path):
+    (tmp_path / "top.il").write_text(
+        "module \\top\n  wire width 2 input 0 \\a\n  wire output 1 \\y\n  wire width 2 \\x[0]\n"
+        "  connect \\x[0] \\a\n  cell $reduce_xor \\all\n    parameter \\A_SIGNED 0\n"
+        "    parameter \\A_WIDTH 2\n    parameter \\Y_WIDTH 1\n    connect \\A \\x[0]\n"
+        "    connect \\Y \\y\n  end\nend\n")
+    synthesise("top.il", top="top", family="ecp5", folder=tmp_path, outputs=["netlist.il"])
+    netlist = (tmp_path / "netlist.il").read_text()
+    assert "cell \\LUT4 " in netlist and "x[0]" not in netlist
+
+
 def test_an_error_inside_yosys_is_an_error_of_ours(tmp_path):
     (tmp_path / "top.v").write_text("module top(output y); assign y = ; endmodule\n")
     log = re.escape(str(tmp_path / "synthesis.log"))
