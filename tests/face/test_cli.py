@@ -144,6 +144,15 @@ def test_compile_prints_the_layers(tmp_path, capsys):
     assert json.loads((tmp_path / "out/report.json").read_text())["fps"] >= 50000
 
 
+def test_nothing_but_the_result_is_said(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "quinnoa.cli", "compile", str(MNIST / "mlp32_a4w4.onnx"), "-o",
+         str(tmp_path / "out"), "--fps", "1000", "--device", "xc7z020"], cwd=ROOT,
+        capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == f"{tmp_path / 'out' / 'report.html'} shows it whole"
+
+
 def test_report_draws_the_page_again(compiled, capsys):
     page = compiled / "report.html"
     before = page.read_text(encoding="utf-8")
