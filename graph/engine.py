@@ -38,6 +38,7 @@ def _library() -> ctypes.CDLL:
             ("most", number, [pointer, number, number]),
             ("watch", None, [pointer, number]),
             ("probe", number, [pointer, number, number, pointer]),
+            ("room", number, [pointer, pointer, number, number, number]),
             ("state", number, [pointer, pointer])):
         function = getattr(library, f"timing_{name}")
         function.restype, function.argtypes = result, arguments
@@ -154,7 +155,7 @@ def _runs(does: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
     ``does`` tells of every link in which steps it is taken from or given to; an event's kind is a
     bit for each, and, above them, its distance from the event before.
     """
-    code = np.zeros(len(does[0]), np.uint8 if len(does) <= 8 else np.int64)
+    code: np.ndarray = np.zeros(len(does[0]), np.uint8 if len(does) <= 8 else np.int64)
     for bit, steps in enumerate(does):
         code |= steps.astype(code.dtype) << bit
     starts = np.append(0, np.flatnonzero(code[1:] != code[:-1]) + 1)
@@ -185,15 +186,17 @@ def _closest(link: _Link) -> int:
 
 def _tokens(process: Process, other: Process, wait: Wait) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the steps that wait, those of the other process waited for, and the tokens before."""
-    counts = np.asarray(wait.counts, np.int64)
+    steps = np.append(0, np.flatnonzero(wait.counts[1:] != wait.counts[:-1]) + 1)
+    counts = np.asarray(wait.counts[steps], np.int64)
     # A step need not wait for what the steps before it have waited for, those of the period
     # before included.
-    before = np.maximum.accumulate(np.concatenate(([counts.max() - other.period], counts[:-1])))
-    waits = counts > before
-    first = np.maximum.accumulate(np.concatenate(([0], np.maximum(counts[:-1], 0))))
-    if np.any((counts > first) & ~waits):
+    before = np.maximum.accumulate(np.append(counts.max() - other.period, counts[:-1]))
+    first = np.maximum.accumulate(np.append(0, counts[:-1]))
+    if np.any((first < counts) & (counts <= before)):
         raise ValueError("the counts of a Wait must not span more than the other's period")
-    kept = counts[waits]
+    kept = counts[counts > before]
+    waits = np.zeros(process.period, bool)
+    waits[steps[counts > before]] = True
     waited = np.zeros(other.period, bool)
     waited[(kept - 1) % other.period] = True
     # Token n is for steps counts[k] + n * period; those of 0 or fewer steps are there already,
@@ -266,6 +269,7 @@ class Simulation:
         # And one that is watched.
         self._ends = np.zeros((MOST_FRAMES + 1, len(program.runs)), np.int64)
         self._states: dict[int, np.ndarray] = {}
+        self._unwatched: int | None = None
 
     def __del__(self) -> None:
         if handle := getattr(self, "_handle", None):
@@ -346,6 +350,14 @@ class Simulation:
         """Return the cycle of every transfer of a probed edge, into the unit that it leads to."""
         return self._probe(edge, 0)
 
+    def room(self, backwards: "Simulation", edge: int, end: int, back: int) -> int:
+        """Return the least room with which steps that give can be as late as a frame backwards.
+
+        With the transfers X of this run's frame, and the steps S of that one, which ends in cycle
+        ``end``, ``S[m] >= X[m - room] + back``. The edge was probed in either run.
+        """
+        return int(self._library.timing_room(self._handle, backwards._handle, edge, end, back))
+
     def entries(self, edge: int) -> np.ndarray:
         """Return the same, out of the unit that it comes from."""
         left, depth = self._probe(edge, 0), self._depths[edge]
@@ -357,19 +369,27 @@ class Simulation:
             np.maximum(later, left[:len(later)] + 1, out=later)
         return entered
 
-    def watched(self, edges: Sequence[int], cycles: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return of FIFOs the cycles in which the beats of one more frame enter, and leave.
-
-        The run has settled: frames go through every ``cycles`` cycles. No edge was probed.
-        """
+    def watch(self, edges: Sequence[int]) -> None:
+        """Keep the transfers of edges from the next frame on; none of them was probed."""
         for edge in edges:
             self._library.timing_watch(self._handle, edge)
-        self.go(self.frames + 1)
+        self._unwatched = self.frames
+
+    def watched(self, edges: Sequence[int], cycles: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return of FIFOs the cycles in which the beats of the last frame entered, and left.
+
+        The run has settled: frames go through every ``cycles`` cycles. Where no frame has gone
+        through since these edges are watched, one does now.
+        """
+        if self._unwatched is None:
+            self.watch(edges)
+        if self._unwatched == self.frames:
+            self.go(self.frames + 1)
         return [self._watched(edge, cycles) for edge in edges]
 
     def _watched(self, edge: int, cycles: int) -> tuple[np.ndarray, np.ndarray]:
-        left = self._probe(edge, 0)
+        frame = slice(-self._program.flow.beats[edge], None)
+        left, given = self._probe(edge, 0)[frame], self._probe(edge, 1)[frame]
         # The beat that must have left, a cycle before, is one of this frame or of one like it.
         frames, beat = np.divmod(np.arange(len(left)) - self._depths[edge], len(left))
-        return np.maximum(self._probe(edge, 1) - self._delays[edge],
-                          left[beat] + frames * cycles + 1), left
+        return np.maximum(given - self._delays[edge], left[beat] + frames * cycles + 1), left

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
 from .engine import ENDLESS, Simulation
-from .steady import Plain, Timer, Timing, first_latency
+from .steady import Plain, Timer, Timing, deepest, first_latency
 from .timing import Flow
 
 __all__ = ["size_fifos"]
@@ -50,6 +48,8 @@ def size_fifos(flow: Flow, widths: Sequence[int], *,
             # One that comes to hold two beats takes a cycle less: then another may do with less.
             faster = any(depth == 2 < old for depth, old in
                          zip(search.depths, before, strict=True))
+        if search.run is not None:
+            search.run.watch(deepest(search.depths))
         run = timer.settle(search.depths, cycles, search.latency, run=search.run)
         if run is not None:
             break
@@ -199,20 +199,18 @@ class _Search:
         """
         wanted = [k for k, depth in enumerate(self.depths) if depth]
         before: list[int] = []
+        rooms = _rooms(self._timer.flow)
         while self._timer.backwards is not None and wanted and self._delays != before:
             before = self._delays
             earliest, latest = (
-                Simulation(program, self.depths, fifo_delay=before, probes=wanted)
+                Simulation(program, self.depths, fifo_delay=before, probes=wanted, bare=True)
                 for program in (self._timer.program, self._timer.backwards) if program)
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(lambda run: run.go(1), (earliest, latest)))
-            for k in wanted:
-                x = earliest.transfers(k)
-                s = earliest.first_in + self.latency - latest.transfers(k)[::-1]
-                room = _rooms(self._timer.flow)[k]
-                if before[k] or np.any(s[room:] <= x[:-room]):
-                    gone = np.searchsorted(x, s - 2, side="right")
-                    self.least[k] = max(2, int((np.arange(len(x)) - gone).max()) + 1 - room)
+            end = earliest.first_in + self.latency
+            for k, room in ((k, rooms[k]) for k in wanted):
+                if before[k] or earliest.room(latest, k, end, 1) > room:
+                    self.least[k] = max(2, earliest.room(latest, k, end, 2) - room)
             self._delays = [max(delay, min(least, 3) - 1)
                             for delay, least in zip(before, self.least, strict=True)]
         self.least = [max(least, delay + 1) if delay else 0

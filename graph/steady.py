@@ -14,7 +14,7 @@ from .engine import ENDLESS, MOST_FRAMES, TURNS, Program, Simulation
 from .occupancy import held_over_frame
 from .timing import Flow, Run, simulate
 
-__all__ = ["Plain", "Timer", "Timing", "first_latency"]
+__all__ = ["Plain", "Timer", "Timing", "deepest", "first_latency"]
 
 # Up to so many beats a frame the definition itself is fast enough to do without a compiler.
 SMALL = 1000
@@ -89,6 +89,9 @@ class Plain:
     def beats(self) -> int:
         """Transfers so far, of all streams."""
         return self._done * sum(self._flow.beats)
+
+    def watch(self, edges: Sequence[int]) -> None:
+        """Nothing need be said before: every transfer is kept."""
 
     def watched(self, edges: Sequence[int], cycles: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return of FIFOs the cycles in which the beats of the last frame entered, and left."""
@@ -183,8 +186,7 @@ class Timer:
 
     def told(self, run: Simulation | Plain, cycles: int, depths: Sequence[int] = ()) -> Timing:
         """Return what a run that has settled tells, of the FIFOs of these depths, too."""
-        fifos = sorted((k for k, depth in enumerate(depths) if depth),
-                       key=lambda k: (-depths[k], k))[:MOST_FIFOS]
+        fifos = deepest(depths)
         latency, occupancy = first_latency(run), tuple(run.occupancy)
         beats = run.watched(fifos, cycles) if fifos else []
         held = [held_over_frame(entered, left, cycles) for entered, left in beats]
@@ -201,6 +203,12 @@ class Timer:
                     return ceil(period / turns)
         half = run.o_ends[len(run.o_ends) // 2:]
         return ceil((half[-1] - half[0]) / (len(half) - 1))
+
+
+def deepest(depths: Sequence[int]) -> list[int]:
+    """Return the edges with the deepest FIFOs, those that are watched over a frame."""
+    return sorted((k for k, depth in enumerate(depths) if depth),
+                  key=lambda k: (-depths[k], k))[:MOST_FIFOS]
 
 
 def first_latency(run: Simulation | Plain) -> int:

@@ -353,6 +353,20 @@ i64 timing_probe(void *simulation, i64 link, i64 which, i64 *out) {
     return until - log.since;
 }
 
+// The least room with which steps of one frame can give as late as a run backwards from cycle `end`
+// says, and beats be taken as early as one forwards: S[m] >= X[m - room] + back.
+i64 timing_room(void *forwards, void *backwards, i64 link, i64 end, i64 back) {
+    const Simulation *f = static_cast<Simulation *>(forwards);
+    Ring &x = static_cast<Simulation *>(forwards)->logs[link].taken;
+    Ring &s = static_cast<Simulation *>(backwards)->logs[link].taken;
+    i64 beats = f->links[link].takes, room = 0;
+    for (i64 m = 0, gone = 0; m < beats; m++) {
+        while (gone < beats && x[gone] + back <= end - s[beats - 1 - m]) gone++;
+        room = std::max(room, m + 1 - gone);
+    }
+    return room;
+}
+
 // All cycles that the frames to come depend on, but the host's. Returns how many; they go to `out`,
 // if there is one.
 i64 timing_state(void *simulation, i64 *out) {
