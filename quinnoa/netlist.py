@@ -86,7 +86,12 @@ def netlist_of(folder: Path, *, name: str, family: str,
             {"key": _key(folder, name, family), "figures": figures}, indent=2) + "\n")
         (made / "source.v").unlink()
         shutil.rmtree(folder / FOLDER, ignore_errors=True)
-        os.replace(made, folder / FOLDER)
+        try:
+            os.replace(made, folder / FOLDER)
+        except OSError:
+            # Another process has just put the same there.
+            if kept_netlist(folder, name=name, family=family) is None:
+                raise
     return Netlist(folder / FOLDER / f"{name}.v", figures)
 
 
