@@ -84,7 +84,7 @@ def main():
         row(name, "no more of either", both.network, seconds)
         most, seconds = timed(solve_fit, finn, DEFAULT_BUDGET, steps=False)
         _, _, fastest = row(name, "the whole device", most.network, seconds)
-        no_larger = within.holds(both.total) and all(
+        no_larger = within.holds(both.whole) and all(
             DEFAULT_BUDGET.cost(mine) <= DEFAULT_BUDGET.cost(other)
             for mine, other in ((ours, theirs), (ours_ended, theirs_ended)))
         verdict = "no larger" if no_larger else "LARGER"

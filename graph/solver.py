@@ -98,12 +98,14 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
         solution = search.solution(*found, steps=False, fills=True, least=least)
         if not measure:
             break
+        bare = search.terms.costs(solution.whole)
         solution = solution.planned(plan_of(solution.network, family, writable), family)
-        if budget.holds(solution.total):
+        if budget.holds(solution.whole):
             break
         # As much as there is too much of is kept free.
-        over = search.terms.costs(solution.total) - search.limits
-        limits = limits - np.maximum(over, 0) - (over > 0)
+        over = search.terms.costs(solution.whole) - search.limits
+        kept = np.maximum(np.minimum(limits, bare) - over, 1e-9)
+        limits = np.where(over > 0, kept, limits)
         target = search.fastest_within(limits, target)
     else:
         raise FoldError(f"no folds were found that fit with their FIFOs; without them {least} "
@@ -192,7 +194,7 @@ class _Search:
         found = self.cheapest(target)
         assert found is not None
         need, budget = self._need(found[0]), self._budget
-        ultra = need.uram > budget.uram * budget.uram_share
+        ultra = need.uram > budget.uram * budget.bram_share
         raise FoldError(
             f"the smallest design needs about {need.lut} LUT and {need.bram36:g} block RAMs"
             + f" and {need.uram} UltraRAMs" * ultra

@@ -35,19 +35,18 @@ class Budget:
     lut_share: float = 0.70
     bram_share: float = 0.90
     uram: int = 0
-    uram_share: float = 0.90
 
     @property
     def limits(self) -> np.ndarray:
         """LUTs, halves of block RAM and UltraRAMs that may be taken."""
         return np.array([self.lut * self.lut_share, max(2 * self.bram36 * self.bram_share, 1e-9),
-                         max(self.uram * self.uram_share, 1e-9)])
+                         max(self.uram * self.bram_share, 1e-9)])
 
     def holds(self, need: Resources) -> bool:
         """Tell whether ``need`` fits."""
         return (need.lut <= self.lut * self.lut_share
                 and need.bram36 <= self.bram36 * self.bram_share
-                and need.uram <= self.uram * self.uram_share)
+                and need.uram <= self.uram * self.bram_share)
 
     def cost(self, need: Resources) -> float:
         """Weigh ``need`` as shares of the device."""
@@ -113,8 +112,13 @@ class Solution:
 
     @property
     def total(self) -> Resources:
-        """What it takes, with a shell's width converters, and the FIFOs if they were measured."""
-        return self.need + self.ends + (self.buffers or Resources())
+        """What it takes, the FIFOs included if they were measured."""
+        return self.need + (self.buffers or Resources())
+
+    @property
+    def whole(self) -> Resources:
+        """All that the budget has to hold: with what a shell takes at the ends."""
+        return self.total + self.ends
 
     def planned(self, plan: "Plan", family: str) -> "Solution":
         """Return the same with what its plan takes, the FIFOs included."""
@@ -137,7 +141,7 @@ class Solution:
                 "fifos": some(self.buffers), "ends": some(self.ends),
                 "slowest": list(self.slowest),
                 "budget": {"lut": lut, "bram36": halves / 2, "uram": uram},
-                "fits": self.budget.holds(self.total), "fills": self.fills, "exact": self.exact,
+                "fits": self.budget.holds(self.whole), "fills": self.fills, "exact": self.exact,
                 "least_cycles": self.least, "faster": step(self.faster),
                 "slower": step(self.slower), "text": self.explain()}
 
@@ -148,7 +152,7 @@ class Solution:
         lines = [f"{some} set{'s' * (len(self.slowest) == 1)} the rate: {self.cycles:,} cycles a "
                  "frame."]
         lines.append(f"About {self._shares()}{'' if self.buffers else ', FIFOs not counted'}; "
-                     f"{self.ends.lut:,} LUT of that turn words of a bus to beats, at the ends.")
+                     f"{self.ends.lut:,} LUT more turn words of a bus to beats, at the ends.")
         if self.buffers and self.exact and not self.fills:
             lines.append(f"FIFOs, known once all folds are, are {_told(self.buffers)} of that: as "
                          "shares go, no folds for these cycles save more.")
@@ -175,7 +179,7 @@ class Solution:
             return (f"Without FIFOs {self.least:,} cycles would fit; nothing below that does.")
         if self.faster is None:
             return "Nothing is faster in these layers."
-        more = Terms(ultra=True).costs(self.total) + (
+        more = Terms(ultra=True).costs(self.whole) + (
             self.faster.lut, 2 * self.faster.bram36, self.faster.uram)
         over = [name for name, need, most in zip(("LUTs", "block RAMs", "UltraRAMs"), more,
                                                  self.budget.limits, strict=True) if need > most]

@@ -299,6 +299,8 @@ def explore(
     images: Annotated[Path | None, typer.Option(
         metavar="X.npy", help="Frames, for the accuracy.")] = None,
     labels: Annotated[Path | None, typer.Option(metavar="Y.npy", help="Their classes.")] = None,
+    writable: Annotated[bool, typer.Option(
+        "--writable", help="Weights and thresholds can be written at run time.")] = False,
     synthesis: Annotated[bool, typer.Option(
         "--synthesis", help="Synthesise each point by Yosys.")] = False,
     simulation: Annotated[bool, typer.Option(
@@ -320,8 +322,8 @@ def explore(
         result = explore(
             models, output, devices=device, clock_mhz=clock, points=points,
             input=input and (input, input_scale, input_offset), top=top, images=images,
-            labels=labels, synthesis=synthesis, simulation=simulation, scheduler=scheduler,
-            workers=workers, progress=progress)
+            labels=labels, writable=writable, synthesis=synthesis, simulation=simulation,
+            scheduler=scheduler, workers=workers, progress=progress)
     show(result, output)
     if failed := result["failed"]:
         raise QuinnoaError(f"{len(failed)} could not be computed, the first because: "

@@ -35,8 +35,8 @@ Point = dict[str, Any]
 
 def explore(models: Sequence[Any], folder, *, devices: Sequence[str], clock_mhz: float = 100.0,
             points: int = 10, input=None, top: int | None = None, images=None, labels=None,
-            synthesis: bool = False, simulation: bool = False, scheduler: str | None = None,
-            workers: int | None = None,
+            writable: bool = False, synthesis: bool = False, simulation: bool = False,
+            scheduler: str | None = None, workers: int | None = None,
             progress: Progress = silent) -> dict[str, Any]:
     """Explore models on devices; write and return ``points.json``.
 
@@ -56,6 +56,8 @@ def explore(models: Sequence[Any], folder, *, devices: Sequence[str], clock_mhz:
         As for ``quinnoa.load``.
     images, labels : paths of .npy files, optional
         Frames and their classes, for the accuracy of each model.
+    writable : bool
+        Weights and thresholds can be written at run time.
     synthesis, simulation : bool
         Synthesise each point by Yosys; run each on Verilator.
     scheduler, workers, progress
@@ -86,7 +88,8 @@ def explore(models: Sequence[Any], folder, *, devices: Sequence[str], clock_mhz:
     frames = samples and _add_samples(samples, data)
     store = Store(folder)
 
-    jobs = [Job("range", {**model, "device": device}) for model in settings for device in names]
+    jobs = [Job("range", {**model, "device": device, "writable": writable})
+            for model in settings for device in names]
     if frames is not None:
         jobs += [Job("accuracy", {**model, "frames": frames}) for model in settings]
 
@@ -202,15 +205,15 @@ def _gather(outcome, settings, devices, clock_mhz) -> dict[str, Any]:
 def _measure(point: Point, part) -> None:
     """Say what share of a device a point takes, and whether it fits."""
     from quinnoa.graph.fold import Budget
+    from quinnoa.graph.resources import Resources
 
     area = _area(point)
-    budget = Budget(lut=part.lut, bram36=part.bram36)
+    budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
     shares = [area[key] / getattr(part, key) if getattr(part, key) else float(area[key] > 0)
               for key in RESOURCES]
     point["share"] = round(max(shares), 6)
-    point["fits"] = bool(area["lut"] <= part.lut * budget.lut_share
-                         and area["bram36"] <= part.bram36 * budget.bram_share
-                         and max(shares) <= 1)
+    need = Resources(**{key: area[key] for key in RESOURCES})
+    point["fits"] = budget.holds(need) and max(shares) <= 1
 
 
 def mark_optimal(points: list[Point]) -> None:

@@ -57,13 +57,15 @@ def solve(network, **options):
     maximum : bool
         The fastest folds that fit the device, instead.
     device : str, optional
-        Whose LUTs and block RAMs are weighed; a Zynq-7020's by default.
+        Whose LUTs, block RAMs and UltraRAMs are weighed; a Zynq-7020's by default.
     clock_mhz : float
     family : str
     pin_file : path, optional
         A ``fold.toml`` that says what is given of some layers; the rest is found.
     lut_share, bram_share : float, optional
         The shares of the device that may be taken; 0.7 and 0.9 by default.
+    writable : bool
+        Reckon with weights and thresholds that can be written at run time.
     """
     return _fold(network, **options)[1]
 
@@ -85,13 +87,11 @@ def check_clock(clock_mhz: float) -> None:
 
 
 def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, clock_mhz=100.0,
-          family="generic", pin_file=None, lut_share=None, bram_share=None, steps=True,
-          note: Callable[[str], None] = silent):
+          family="generic", pin_file=None, lut_share=None, bram_share=None, writable=False,
+          steps=True, note: Callable[[str], None] = silent):
     """Return the folded network, and its solution; of a file of folds there is none."""
     from quinnoa.graph.finn_folding import finn_fold_from_file, is_finn_file
     from quinnoa.graph.fold import (
-        DEFAULT_BUDGET,
-        Budget,
         fold_from_file,
         least_cycles,
         pins_from_file,
@@ -99,7 +99,6 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
         solve_fit,
         solve_fps,
     )
-    from quinnoa.platforms.parts import part_named
 
     if sum((fps is not None, fold_file is not None, bool(maximum))) > 1:
         raise QuinnoaError("--fps, --fold and --max exclude one another: give one of them")
@@ -112,18 +111,9 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
         return finn_fold_from_file(network, Path(fold_file), note=note), None
     if fold_file is not None:
         return fold_from_file(network, Path(fold_file)), None
-    budget = DEFAULT_BUDGET
-    if device:
-        part = part_named(device)
-        budget = Budget(lut=part.lut, bram36=part.bram36)
-    for key, share in (("lut_share", lut_share), ("bram_share", bram_share)):
-        if share is not None and not 0 < share <= 1:
-            raise QuinnoaError(f"--{key.replace('_', '-')} is {share:g}, but must be above 0 and "
-                               "at most 1")
-        if share is not None:
-            budget = replace(budget, **{key: share})
+    budget = _budget(device, lut_share=lut_share, bram_share=bram_share)
     pins = None if pin_file is None else pins_from_file(network, Path(pin_file))
-    options = {"family": family, "pins": pins, "steps": steps}
+    options = {"family": family, "pins": pins, "writable": writable, "steps": steps}
     if maximum:
         solution = solve_fit(network, budget, **options)
     elif fps is None:
@@ -132,6 +122,22 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
     else:
         solution = solve_fps(network, fps, clock_mhz, budget=budget, **options)
     return solution.network, solution
+
+
+def _budget(device, **shares):
+    """Return what may be taken of a device, or of a Zynq-7020: the shares given, or the usual."""
+    from quinnoa.graph.fold import DEFAULT_BUDGET, Budget
+    from quinnoa.platforms.parts import part_named
+
+    budget = DEFAULT_BUDGET
+    if device:
+        part = part_named(device)
+        budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
+    for key, share in shares.items():
+        if share is not None and not 0 < share <= 1:
+            raise QuinnoaError(f"--{key.replace('_', '-')} is {share:g}, but must be above 0 and "
+                               "at most 1")
+    return replace(budget, **{key: share for key, share in shares.items() if share is not None})
 
 
 def compile_network(network, folder, *, fps=None, fold_file=None, device=None, maximum=False,
@@ -190,7 +196,7 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
     network, solution = _fold(
         network, fps=fps, fold_file=fold_file, device=device, maximum=maximum,
         clock_mhz=clock_mhz, family=family, pin_file=pin_file, lut_share=lut_share,
-        bram_share=bram_share, note=notes.append)
+        bram_share=bram_share, writable=writable, note=notes.append)
     progress("building")
     accelerator, plan = build(network, family=FAMILIES[family], writable=writable)
     kind = BareTop if writable else AxiStream

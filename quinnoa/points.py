@@ -49,8 +49,8 @@ class Job:
         "accuracy", "range" or "point".
     settings : mapping
         All that the result follows from, as JSON has it: ``model`` (SHA-256), ``name``, ``input``,
-        ``top``; ``frames`` (SHA-256); ``device``, ``clock_mhz``, ``target``, ``synthesis``,
-        ``simulation``.
+        ``top``; ``frames`` (SHA-256); ``device``, ``writable``, ``clock_mhz``, ``target``,
+        ``synthesis``, ``simulation``.
     made_by : str
         ``fingerprint()`` of who asks: a worker of another version refuses.
     """
@@ -105,7 +105,7 @@ def _accuracy(*, model, name, input, top, frames) -> dict[str, Any]:
     return {"accuracy": float(np.mean(outputs[:, 0] == labels)), "frames": len(x)}
 
 
-def _range(*, model, name, input, top, device) -> dict[str, Any]:
+def _range(*, model, name, input, top, device, writable=False) -> dict[str, Any]:
     from quinnoa.flow import fold
     from quinnoa.graph.lanes import cycles
     from quinnoa.graph.layers import Fold
@@ -114,25 +114,27 @@ def _range(*, model, name, input, top, device) -> dict[str, Any]:
     network = _load(model, name, input, top)
     slowest = max(cycles(layer, Fold()) for layer in network.layers)
     try:
-        filled = fold(network, device=device, maximum=True, family=part_named(device).family)
+        filled = fold(network, device=device, maximum=True, family=part_named(device).family,
+                      writable=writable)
     except FoldError as error:
         return {"slowest": slowest, "fastest": None, "why": str(error)}
     return {"slowest": slowest, "fastest": max(map(cycles, filled.layers))}
 
 
-def _point(*, model, name, input, top, device, clock_mhz, target, synthesis,
-           simulation) -> dict[str, Any]:
+def _point(*, model, name, input, top, device, clock_mhz, target, synthesis, simulation,
+           writable=False) -> dict[str, Any]:
     from quinnoa.graph.fold import Budget, fold_for_cycles
-    from quinnoa.graph.units import plan
+    from quinnoa.graph.solver import plan_of
+    from quinnoa.graph.writable import widened
     from quinnoa.platforms.parts import part_named
-    from quinnoa.rtl.families import FAMILIES
     from quinnoa.summary import summarise
 
     part = part_named(device)
     whole = _load(model, name, input, top)
-    network = fold_for_cycles(whole, target, family=part.family,
-                              budget=Budget(lut=part.lut, bram36=part.bram36))
-    planned = plan(network, FAMILIES[part.family])
+    budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
+    network = fold_for_cycles(whole, target, family=part.family, budget=budget, writable=writable)
+    planned = plan_of(network, part.family, writable)
+    network = widened(network) if writable else network
     report = summarise(network, planned, family=part.family, device=device, clock_mhz=clock_mhz)
     point = {key: report[key] for key in
              ("cycles", "bound_cycles", "latency", "fps", "bottleneck", "clock_mhz")}

@@ -16,12 +16,17 @@ TIMEOUT = 4 * 3600.0             # seconds of one synthesis
 
 
 def verilog_of(network, planned) -> str:
-    """Return the Verilog of a network that was planned, with AXI-Stream ports."""
+    """Return the Verilog of a network that was planned, with AXI-Stream ports.
+
+    Of a writable one with AXI4-Lite for its contents, too.
+    """
     from quinnoa.graph.build import assemble
     from quinnoa.platforms.axistream import AxiStream
+    from quinnoa.platforms.bare import BareTop
     from quinnoa.verilog import to_verilog
 
-    top = AxiStream(assemble(planned), beats_in=planned.beats_in, beats_out=planned.beats_out)
+    kind = BareTop if planned.words else AxiStream
+    top = kind(assemble(planned), beats_in=planned.beats_in, beats_out=planned.beats_out)
     return to_verilog(top, name=network.name)
 
 

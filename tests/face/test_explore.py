@@ -195,10 +195,11 @@ def test_what_fits_no_device_says_why(monkeypatch, models):
     assert found["why"].startswith("the smallest design needs about ")
 
 
-def test_trials_measure_what_the_schedule_says(models, monkeypatch):
+@pytest.mark.parametrize("writable", [False, True])
+def test_trials_measure_what_the_schedule_says(models, monkeypatch, writable):
     provide({"m": quinnoa.load(models[0]).source})
     job = Job("point", {**RANGE, "clock_mhz": 100.0, "target": 16, "synthesis": True,
-                        "simulation": True})
+                        "simulation": True, "writable": writable})
     point = compute(job)
     run = point["simulation"]
     assert run == {"frames": 3, "cycles_per_frame": point["cycles"], "latency": point["latency"],

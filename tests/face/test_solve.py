@@ -16,18 +16,25 @@ def network():
     return quinnoa.load(mlp((16, 8, 8, 4), w_bits=2, a_bits=2, seed=3))
 
 
-def test_what_is_pinned_is_compiled_and_the_solution_reported(network, tmp_path):
+@pytest.mark.parametrize("writable", [False, True])
+def test_what_is_pinned_is_compiled_and_the_solution_reported(network, tmp_path, writable):
     pins = tmp_path / "pins.toml"
     pins.write_text("[mvtu0]\npe = 2\nmemory = 'block'\n")
     report = quinnoa.compile_network(network, tmp_path / "out", fps=5e6, device="xc7z020",
-                                     pin_file=pins)
+                                     pin_file=pins, writable=writable)
     assert (report["layers"][0]["pe"], report["layers"][0]["memory"]) == (2, "block")
     solution = json.loads((tmp_path / "out" / "report.json").read_text())["solution"]
     assert solution["cycles"] == report["bound_cycles"] <= 20
     assert solution["fits"] and solution["exact"] and solution["fifos_measured"]
     assert (solution["lut"], solution["bram36"]) == (report["totals"]["lut"],
                                                      report["totals"]["bram36"])
-    assert solution["budget"] == pytest.approx({"lut": 37_240, "bram36": 126})
+    assert solution["budget"] == pytest.approx({"lut": 37_240, "bram36": 126, "uram": 0})
+
+
+def test_what_is_written_at_run_time_is_paid_for(network):
+    asked = {"device": "xc7z010", "maximum": True, "family": "xc7", "lut_share": 0.05,
+             "steps": False}
+    assert solve(network, **asked, writable=True).cycles > solve(network, **asked).cycles
 
 
 def test_folds_of_a_file_are_no_solution(network, tmp_path):

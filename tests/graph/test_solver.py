@@ -122,8 +122,8 @@ def test_no_folds_at_all_are_cheaper(name, writable):
         solution = solve_cycles(NETWORKS[name], target, writable=writable, steps=False)
         best = shares[every[:, 0] <= target].sum(axis=1).min()
         assert solution.exact and solution.cycles <= target
-        assert solution.total == whole(solution.network, terms)
-        assert DEFAULT_BUDGET.cost(solution.total) == pytest.approx(best)
+        assert solution.whole == whole(solution.network, terms)
+        assert DEFAULT_BUDGET.cost(solution.whole) == pytest.approx(best)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -148,9 +148,9 @@ def expect_fastest(name, every, budget, terms):
         return None
     solution = solve_fit(NETWORKS[name], budget, family=terms.family, measure=False, steps=False)
     assert solution.cycles == fit[:, 0].min()
-    assert budget.holds(solution.total)
+    assert budget.holds(solution.whole)
     fit = fit[fit[:, 0] == solution.cycles]
-    assert budget.cost(solution.total) == pytest.approx(
+    assert budget.cost(solution.whole) == pytest.approx(
         min(budget.cost(Resources(round(lut), 0, bram36, round(uram)))
             for _, lut, bram36, uram in fit))
     return solution
@@ -162,9 +162,9 @@ def expect_fastest(name, every, budget, terms):
 def test_windows_are_kept_in_ultraram_where_that_is_best(slack, rams, ultra, kept):
     every = exhausted("lines", Terms("xcup", ultra=True))
     lut = int(every[:, 1].min() + slack * np.ptp(every[:, 1]))
-    budget = Budget(lut=lut, bram36=rams, lut_share=1.0, bram_share=1.0, uram=ultra, uram_share=1.0)
+    budget = Budget(lut=lut, bram36=rams, lut_share=1.0, bram_share=1.0, uram=ultra)
     found = expect_fastest("lines", every, budget, Terms("xcup", ultra=ultra > 0))
-    assert (found and found.total.uram) == kept
+    assert (found and found.whole.uram) == kept
 
 
 def pinned(tmp_path, net, text):
@@ -224,7 +224,7 @@ def test_what_is_pinned_stays_and_the_rest_is_the_best(tmp_path):
              for simd in range(1, 7) for pe in range(1, 4) for memory in ("lutrom", "block")]
     best = min(DEFAULT_BUDGET.cost(whole(each, XC)) for each in every
                if max(map(cycles, each.layers)) <= 8)
-    assert DEFAULT_BUDGET.cost(found.total) == pytest.approx(best)
+    assert DEFAULT_BUDGET.cost(found.whole) == pytest.approx(best)
 
 
 @pytest.mark.parametrize("text, target, message", [
@@ -264,7 +264,7 @@ def test_fifos_fit_the_budget_too():
     free = solve_fit(net, budget, measure=False, steps=False)
     solution = solve_fit(net, budget, steps=False)
     assert solution.buffers.lut > 0
-    assert budget.holds(solution.total)
+    assert budget.holds(solution.whole)
     assert solution.least == free.cycles < solution.cycles
     assert f"Without FIFOs {free.cycles} cycles would fit; nothing below that does." \
         in solution.explain()
@@ -276,8 +276,8 @@ def test_a_solution_says_what_limits_it_and_what_a_step_costs():
     solution = solve_fit(net, budget, measure=False)
     faster = solve_cycles(net, solution.cycles - 1, budget=budget, steps=False)
     assert solution.faster.cycles == faster.cycles
-    assert solution.faster.lut == faster.total.lut - solution.total.lut
-    assert faster.total.lut > 840 >= solution.total.lut
+    assert solution.faster.lut == faster.whole.lut - solution.whole.lut
+    assert faster.whole.lut > 840 >= solution.whole.lut
     slowest = [layer.name for layer in solution.network.layers
                if cycles(layer) == solution.cycles]
     slower = solution.slower
@@ -285,7 +285,7 @@ def test_a_solution_says_what_limits_it_and_what_a_step_costs():
         f"{', '.join(slowest)} set{'s' * (len(slowest) == 1)} the rate: {solution.cycles} cycles a "
         "frame.",
         f"About {solution.total.lut} LUT of 840 ({solution.total.lut / 840:.0%}) and 0 block RAMs "
-        f"of 0 (0%), FIFOs not counted; {solution.ends.lut} LUT of that turn words of a bus to "
+        f"of 0 (0%), FIFOs not counted; {solution.ends.lut} LUT more turn words of a bus to "
         "beats, at the ends.",
         "Nothing faster fits: too few LUTs.",
         f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT and +0 block RAMs.",
