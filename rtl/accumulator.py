@@ -105,7 +105,7 @@ class Accumulator(wiring.Component):
             m.d.comb += following.eq(Cat(bit for bit, in columns))
         else:
             raw = plain_sum(m, self.x, self.w, self.raw.x_shape, self.raw.w_shape, self.width,
-                            narrow=self.family.narrow)
+                            family=self.family)
             m.d.comb += following.eq(Mux(first, start, y) + raw)
         with m.If(~delayed(self.hold)):
             m.d.sync += y.eq(following)

@@ -85,5 +85,5 @@ class Dot(wiring.Component):
         else:
             m.d.comb += self.y.eq(plain_sum(m, self.x, self.w, self.raw.x_shape,
                                             self.raw.w_shape, self.width,
-                                            narrow=self.family.narrow))
+                                            family=self.family))
         return m

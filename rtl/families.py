@@ -28,6 +28,9 @@ class Family:
     narrow : int
         Products with a factor of up to so many bits are sums of rows in LUTs, others multipliers:
         an LFE5U has one for 540 LUTs, and a product of 4 x 4 bits takes 34, of 8 x 4 bits 62.
+    apart : bool
+        Sums of two are kept apart, each on a carry chain: of several at once Yosys makes adders in
+        LUTs first, two LUT4 a bit.
     """
 
     name: str
@@ -38,10 +41,12 @@ class Family:
     rom_rows: int = 64
     block_price: int = 64
     narrow: int = 0
+    apart: bool = False
 
 
 GENERIC = Family("generic")
 XC7 = Family("xc7", lut6=True)
 XCUP = Family("xcup", lut6=True, carry=8)
-ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5, rom_rows=16, block_price=128, narrow=4)
+ECP5 = Family("ecp5", ram_rows=16, ram_luts=2.5, rom_rows=16, block_price=128, narrow=4,
+              apart=True)
 FAMILIES = {family.name: family for family in (GENERIC, XC7, XCUP, ECP5)}

@@ -4,6 +4,7 @@ import operator
 
 from amaranth import C, Cat, Signal, unsigned
 
+from .families import GENERIC
 from .shapes import is_bipolar
 
 __all__ = ["plain_latency", "plain_sum"]
@@ -18,14 +19,15 @@ def plain_latency(simd, x_shape, w_shape):
     return 1 + len(range(0, (simd - 1).bit_length(), 2))
 
 
-def plain_sum(m, x, w, x_shape, w_shape, width, *, narrow=0):
+def plain_sum(m, x, w, x_shape, w_shape, width, *, family=GENERIC):
     """Return the raw sum, as ``Dot`` has it, of the lanes of ``x`` and ``w``.
 
-    Products with a factor of up to ``narrow`` bits are sums of rows in LUTs: see ``Family``.
+    ``family`` tells which products are sums of rows, and whether sums are kept apart.
     """
     if is_bipolar(x_shape) and is_bipolar(w_shape):
-        return _popcount(m, ~(x.as_value() ^ w.as_value()), width)
-    return _sum(m, _products(m, x, w, x_shape, w_shape, narrow), width)
+        return _popcount(m, ~(x.as_value() ^ w.as_value()), width, family.apart)
+    terms = _products(m, x, w, x_shape, w_shape, family.narrow)
+    return _sum(m, terms, width, family.apart)
 
 
 def _products(m, x, w, x_shape, w_shape, narrow):
@@ -50,11 +52,15 @@ def _rows(m, a, b):
         row = (row.as_signed() if b.shape().signed else row) << k
         total = total - row if signed_a and k == len(a) - 1 else total + row if k else row
         if 0 < k < len(a) - 1:
-            # Kept as it is: of all rows at once synthesis makes twice the LUTs.
-            kept = Signal(total.shape(), name="rows", attrs={"keep": 1})
-            m.d.comb += kept.eq(total)
-            total = kept
+            total = _apart(m, total)
     return total
+
+
+def _apart(m, value):
+    """Return ``value`` as a signal that synthesis leaves as it is."""
+    kept = Signal(value.shape(), name="apart", attrs={"keep": 1})
+    m.d.comb += kept.eq(value)
+    return kept
 
 
 def _register(m, value, width):
@@ -65,12 +71,14 @@ def _register(m, value, width):
     return register
 
 
-def _sum(m, terms, width):
+def _sum(m, terms, width, apart):
     """Add ``terms`` up; registers after the terms and after every second level."""
     terms = [_register(m, term, width) for term in terms]
     while len(terms) > 1:
-        for _ in range(2):
+        for level in range(2):
             pairs = [operator.add(*terms[k:k + 2]) for k in range(0, len(terms) - 1, 2)]
+            if apart and level == 0:
+                pairs = [_apart(m, pair) for pair in pairs]
             terms = pairs + terms[2 * len(pairs):]
         terms = [_register(m, term, width) for term in terms]
     return terms[0]
@@ -88,7 +96,7 @@ def _heights(n):
     return levels
 
 
-def _popcount(m, bits, width):
+def _popcount(m, bits, width, apart):
     """Count the ones of ``bits``; a register after every second level of full adders.
 
     The bits of one weight are one value, and a level adds its thirds in all places at once: the
@@ -110,7 +118,8 @@ def _popcount(m, bits, width):
         if not len(columns[-1]):
             columns.pop()
     rows = [Cat(column[r] if r < len(column) else C(0, 1) for column in columns) for r in range(3)]
-    return _register(m, rows[0] + rows[1] + rows[2], width)
+    two = rows[0] + rows[1]
+    return _register(m, (_apart(m, two) if apart else two) + rows[2], width)
 
 
 def _thirds(value):
