@@ -2,8 +2,10 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,13 @@ def units_of(path):
             names = {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)}
             if {"i", "o"} <= names:
                 yield node.name
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "api").glob("*.md")), ids=lambda p: p.stem)
+def test_api_pages_name_what_there_is(page):
+    found = re.findall(r"automodule:: (\S+)\n(?:   :members: *(.*)\n)?", page.read_text())
+    assert found
+    for module, members in found:
+        there = vars(import_module(module))
+        assert not [name for name in re.split(r",\s*", members) if name and name not in there], (
+            module)
