@@ -86,9 +86,9 @@ class AddUnit(wiring.Component):
         self._terms, self._offset = _split(self.multipliers, self.shapes)
         self._levels = max((len(self._terms) + (self._offset != 0) - 1).bit_length(), 1)
         options = {"thresholds": thresholds, "lanes": lanes, "channels": channels,
-                   "a_shape": self.sum_shape}
+                   "a_shape": self.sum_shape, "family": family}
         self._bank = (None if thresholds is None else
-                      writable_bank(**options, family=family) if writable else bank(**options))
+                      writable_bank(**options) if writable else bank(**options))
         self._pipeline = self._levels + (0 if thresholds is None else self._bank.latency)
 
         o_shape = self.sum_shape if thresholds is None else thresholds.shape

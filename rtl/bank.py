@@ -6,6 +6,7 @@ from amaranth import Cat, Const, Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from .families import GENERIC
 from .shapes import range_of
 from .steps import Steps, raw_shape, stored
 from .table import Table
@@ -19,14 +20,15 @@ STYLES = ("parallel", "search")
 SEARCH_FROM = 7
 
 
-def bank(*, thresholds, lanes, channels, a_shape, style="auto"):
+def bank(*, thresholds, lanes, channels, a_shape, style="auto", family=GENERIC):
     """Make the bank of ``style``; "auto" searches from ``SEARCH_FROM`` steps on, if it can."""
     if style not in ("auto", *STYLES):
         raise ValueError(f"style must be auto, {', '.join(STYLES)}: it is {style!r}")
     if style == "auto":
         style = cheapest_style(thresholds)
     kind = Search if style == "search" else Comparators
-    return kind(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape)
+    return kind(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape,
+                family=family)
 
 
 def cheapest_style(thresholds):
@@ -63,12 +65,12 @@ def count_ones(bits):
 class _Bank(wiring.Component):
     """The ports of a bank, and its steps."""
 
-    def __init__(self, *, thresholds, lanes, channels, a_shape, steps=None):
+    def __init__(self, *, thresholds, lanes, channels, a_shape, steps=None, family=GENERIC):
         if lanes < 1 or channels < 1:
             raise ValueError(f"channels and lanes must be at least 1: "
                              f"they are {channels} and {lanes}")
         self.thresholds, self.lanes, self.channels = thresholds, lanes, channels
-        self.groups = -(-channels // lanes)
+        self.groups, self._family = -(-channels // lanes), family
         self.steps = Steps.of(thresholds, channels=channels, lanes=lanes, a_shape=a_shape,
                               steps=steps)
         self._a_shape = raw_shape(a_shape)
@@ -96,8 +98,9 @@ class Comparators(_Bank):
     ``latency`` cycles later it shows their ``y``: no valid, no reset, no stall. Channels past the
     end show 0 bits. Steps that no ``a`` crosses, and constants, cost nothing.
 
-    Timing: thresholds that differ from group to group are read in 1 cycle, comparing takes 1, and
-    counting more than one step 1 and another for each doubling of more than six.
+    Timing: thresholds that differ from group to group are read in 1 cycle, or 2 in block RAM,
+    comparing takes 1, and counting more than one step 1 and another for each doubling of more than
+    six.
 
     Parameters
     ----------
@@ -109,6 +112,8 @@ class Comparators(_Bank):
         Channels of a vector.
     a_shape : Shape or BIPOLAR
         Shape of one ``a``.
+    family : Family
+        What memories cost.
 
     Members
     -------
@@ -118,8 +123,9 @@ class Comparators(_Bank):
     y : Out(thresholds.shape * lanes)
     """
 
-    def __init__(self, *, thresholds, lanes, channels, a_shape):
-        super().__init__(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape)
+    def __init__(self, *, thresholds, lanes, channels, a_shape, family=GENERIC):
+        super().__init__(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape,
+                         family=family)
         # Of every lane p: what is added, and the steps that some a of some group crosses.
         self._parts = [self._split(p) for p in range(lanes)]
         # Row g of the table: for every lane the base of its channel, and of every step the
@@ -129,7 +135,7 @@ class Comparators(_Bank):
             columns += [base, *(column for value, fall in crossed for column in (value[0], fall))]
             shapes += [self._y_shape,
                        *(shape for value, _ in crossed for shape in (value[1], Shape(1)))]
-        self._table = Table(np.stack(columns, axis=1), shapes)
+        self._table = Table(np.stack(columns, axis=1), shapes, family=family)
         most = max(len(crossed) for _, crossed in self._parts)
         plain = all(not crossed or (len(crossed) == 1 and not base.any())
                     for base, crossed in self._parts)
@@ -187,14 +193,14 @@ class Search(_Bank):
     and parameters. A level of the search reads the threshold in the middle of what is left, from
     a memory with the nodes of that level alone, and compares.
 
-    Timing: each of the ``ceil(log2(steps + 1))`` levels takes 2 cycles, 1 where its threshold is
-    always the same; setting off the base or the sense of a channel takes 1.
+    Timing: each of the ``ceil(log2(steps + 1))`` levels takes 2 cycles, 3 where it reads block RAM,
+    1 where its threshold is always the same; setting off the base or the sense of a channel takes 1.
     """
 
-    def __init__(self, *, thresholds, lanes, channels, a_shape):
+    def __init__(self, *, thresholds, lanes, channels, a_shape, family=GENERIC):
         self.levels = max(thresholds.steps.bit_length(), 1)
         super().__init__(thresholds=thresholds, lanes=lanes, channels=channels, a_shape=a_shape,
-                         steps=2 ** self.levels - 1)
+                         steps=2 ** self.levels - 1, family=family)
         if len(self.steps.uneven):
             raise ValueError("a search needs channels that only rise or only fall: "
                              f"channel {self.steps.uneven[0]} does both")
@@ -204,7 +210,7 @@ class Search(_Bank):
                         for level in range(self.levels)]
         self._ends = Table(
             np.stack([self.steps.base, falls], axis=1).reshape(-1, 2 * lanes),
-            [self._y_shape, Shape(self.levels)] * lanes)
+            [self._y_shape, Shape(self.levels)] * lanes, style="logic")
         self._plain = not self.steps.base.any() and not falls.any()
 
     def _nodes(self, level, p):
@@ -213,7 +219,7 @@ class Search(_Bank):
         run = 2 ** (self.levels - level)
         values = self.steps.values[p::self.lanes, run // 2 - 1::run].reshape(-1)
         values, shape, strict = stored(values, self._a_shape)
-        return Table(values[:, None], [shape]), strict
+        return Table(values[:, None], [shape], family=self._family), strict
 
     def _read_latency(self, level):
         return max(table.latency for table, _ in self._tables[level])
@@ -233,8 +239,8 @@ class Search(_Bank):
         for level, tables in enumerate(self._tables):
             # Read the middle of what is left.
             wait = self._read_latency(level)
-            nodes = [table.read(m, f"nodes_{level}_{p}", Cat(counts[p], group))[0]
-                     for p, (table, _) in enumerate(tables)]
+            nodes = [delayed(m, table.read(m, f"nodes_{level}_{p}", Cat(counts[p], group))[0],
+                             wait - table.latency) for p, (table, _) in enumerate(tables)]
 
             # Compare: the next bit of the count, from the highest.
             for p, (_, strict) in enumerate(tables):

@@ -161,7 +161,7 @@ class MVTU(wiring.Component):
         if cheapest_style(thresholds) == "parallel":
             return None
         return bank(thresholds=thresholds, lanes=self.pe, channels=self.mh,
-                    a_shape=signed(self.acc_width), style="search")
+                    a_shape=signed(self.acc_width), style="search", family=self._family)
 
     def _lay_weights(self, weights):
         """Lay the weights: words, and their width."""

@@ -4,11 +4,15 @@ import numpy as np
 from amaranth import Cat, Const, Shape
 from amaranth.lib import memory
 
+from .control import delay
+from .families import GENERIC
+from .weights import block_is_cheaper
+
 __all__ = ["Table"]
 
 
 class Table:
-    """Columns of integers, a row an address; read one cycle after the address.
+    """Columns of integers, a row an address; read some cycles after the address.
 
     Bits that are the same in all rows are constants, and bits that are alike are kept once.
 
@@ -17,6 +21,10 @@ class Table:
     columns : array of int, (rows, columns)
     shapes : list of Shape, (columns,)
         Shape of the integers of each column.
+    style : str
+        Where they are: "logic", "block", or with "auto" whichever is cheaper.
+    family : Family
+        What memories cost.
 
     Attributes
     ----------
@@ -24,7 +32,7 @@ class Table:
         What the memory holds, in words of ``width`` bits.
     """
 
-    def __init__(self, columns, shapes):
+    def __init__(self, columns, shapes, *, style="auto", family=GENERIC):
         self.rows = len(columns)
         self._shapes = [Shape.cast(shape) for shape in shapes]
         # Where each bit of each column is: in the word, or in the constants after it.
@@ -38,16 +46,18 @@ class Table:
         rows = np.frombuffer(b"".join(kept), np.uint8).reshape(self.width, self.rows).T
         self.words = [int.from_bytes(row.tobytes(), "little")
                       for row in np.packbits(rows, axis=1, bitorder="little")]
+        self.style = style
+        if style == "auto":
+            cheaper = self.width and block_is_cheaper(self.rows, self.width, family=family)
+            self.style = "block" if cheaper else "logic"
 
     @property
     def latency(self):
-        """Cycles from the address to the columns: 0 if all rows are alike."""
-        return 1 if self.width else 0
+        """Cycles from the address to the columns: 0 if all rows are alike.
 
-    @property
-    def style(self):
-        """Where the words are: in "logic", or from about half a block RAM on in "block"."""
-        return "block" if self.rows >= 128 and self.rows * self.width >= 8192 else "logic"
+        Block RAM takes 2, as its output is slow and so goes into a register.
+        """
+        return 0 if not self.width else 2 if self.style == "block" else 1
 
     def read(self, m, name, address):
         """Return the columns of the row ``address``, as they are ``latency`` cycles later."""
@@ -59,7 +69,7 @@ class Table:
                 shape=self.width, depth=self.rows, init=self.words, attrs=attrs)
             port = rows.read_port()
             m.d.comb += port.addr.eq(address)
-            word = port.data
+            word = delay(m, port.data, self.latency - 1)
         columns = []
         for places, shape in zip(self._places, self._shapes, strict=True):
             value = Cat(word[place] if isinstance(place, int) else place for place in places)

@@ -43,7 +43,7 @@ class ThresholdUnit(wiring.Component):
         Thresholds can be written at run time: others to the same shape, as ``contents`` lays them.
         Each channel must rise or fall throughout, and has a step for every level of the shape.
     family : Family
-        What memories cost that are written.
+        What memories cost.
 
     Members
     -------
@@ -61,8 +61,8 @@ class ThresholdUnit(wiring.Component):
         self.thresholds, self.channels, self.lanes = thresholds, channels, lanes
         self.writable = writable
         options = {"thresholds": thresholds, "lanes": lanes, "channels": channels,
-                   "a_shape": i_shape, "style": style}
-        self._bank = writable_bank(**options, family=family) if writable else bank(**options)
+                   "a_shape": i_shape, "style": style, "family": family}
+        self._bank = writable_bank(**options) if writable else bank(**options)
         o_layout = data.ArrayLayout(thresholds.shape, lanes)
         self._outlet = Outlet(o_layout, latency=self._bank.latency)
         members = {"i": In(stream.Signature(data.ArrayLayout(i_shape, lanes))),

@@ -179,7 +179,8 @@ class VVTU(wiring.Component):
                            base=np.broadcast_to(self.thresholds.base, count),
                            falls=np.broadcast_to(self.thresholds.falls, values.shape))
         self.y_shape, self.acc_width = self.thresholds.shape, a_shape.width
-        self._bank = bank(thresholds=moved, lanes=self.lanes, channels=count, a_shape=a_shape)
+        self._bank = bank(thresholds=moved, lanes=self.lanes, channels=count, a_shape=a_shape,
+                          family=self._family)
         return -middle[:, 0], None
 
     @property

@@ -54,7 +54,8 @@ def _table(parts: Parts, table: Table, family: str) -> None:
     if table.style == "block":
         memory = block(table.rows, table.width, family, written=False)
         parts.halves += memory.halves
-        parts.ff += bits_of(memory.chunks)
+        # A register behind; and what chooses the chunk.
+        parts.ff += table.width + bits_of(memory.chunks)
         chunked(parts, memory.chunks, table.width, table.rows, written=False)
         return
     parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(
@@ -150,6 +151,7 @@ def _search(parts: Parts, made: Any, family: str, before: int) -> None:
         wait = made._read_latency(level)
         for table, _ in tables:
             _table(parts, table, family)
+            parts.ff += table.width * (wait - table.latency)
             shape: Shape = table._shapes[0]
             signs = not table.width and made._a_shape.signed and not any(
                 _number(place) for place in table._places[0])

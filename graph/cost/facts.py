@@ -9,6 +9,7 @@ import numpy as np
 from amaranth import Shape, ShapeCastable, signed
 
 from quinnoa.rtl.bank import Search, cheapest_style
+from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.raw import RawSum
 from quinnoa.rtl.rows import Rows, simplify_steps, type_range, value_range
 from quinnoa.rtl.shapes import shape_for
@@ -73,7 +74,7 @@ class Facts:
     writable: bool
     searched: Thresholds | None = None
     _columns: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
-    _banks: dict[int, Search] = field(default_factory=dict)
+    _banks: dict[tuple[int, str], Search] = field(default_factory=dict)
 
     def columns(self, name: str, pe: int) -> tuple[int, int, int]:
         """Return of a constant's words the bits, those that vary, and how many of them differ."""
@@ -83,12 +84,13 @@ class Facts:
             found = self._columns[name, pe] = columns_of(values, bits, pe)
         return found
 
-    def bank(self, pe: int) -> Search:
+    def bank(self, pe: int, family: str) -> Search:
         """Return the bank that searches for the steps of ``pe`` rows at a time."""
-        if pe not in self._banks:
-            self._banks[pe] = Search(thresholds=self.searched, lanes=pe, channels=self.mh,
-                                     a_shape=signed(self.width))
-        return self._banks[pe]
+        if (pe, family) not in self._banks:
+            self._banks[pe, family] = Search(
+                thresholds=self.searched, lanes=pe, channels=self.mh, a_shape=signed(self.width),
+                family=FAMILIES[family])
+        return self._banks[pe, family]
 
 
 def columns_of(values: np.ndarray, bits: int, lanes: int) -> tuple[int, int, int]:

@@ -28,9 +28,9 @@ def flat(facts: Facts, family: str) -> Parts:
     parts.add("accumulate", mh * width, mh * width)
     steps = facts.steps
     first = plain_latency(mw, facts.x_shape, facts.w_shape)
-    beat_at = first + 1 + (facts.bank(mh).latency if facts.searched else steps > 1)
+    beat_at = first + 1 + (facts.bank(mh, family).latency if facts.searched else steps > 1)
     if facts.searched:
-        bank(parts, facts.bank(mh), family)
+        bank(parts, facts.bank(mh, family), family)
     elif steps > 1:
         parts.add("compare_fixed", mh * (steps - 1) * width / 4)
         parts.add("count", mh * facts.y_bits, mh * steps)

@@ -108,12 +108,12 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
     # What the rows are compared with, their counts, and out.
     start_at = operands_at + init_at
     levels = _levels(steps)
-    beat_at = start_at + 1 + (facts.bank(pe).latency if facts.searched else
+    beat_at = start_at + 1 + (facts.bank(pe, family).latency if facts.searched else
                               (steps > 1) + len(levels[1:]))
     parts.ff += beat_at
     _constants(parts, facts, nf, pe, start_at, beat_at, family)
     if facts.searched:
-        bank(parts, facts.bank(pe), family)
+        bank(parts, facts.bank(pe, family), family)
     else:
         _count(parts, facts, pe, nf, levels)
     outlet(parts, pe * facts.y_bits, beat_at, family, sf)

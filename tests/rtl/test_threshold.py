@@ -69,6 +69,9 @@ UNITS = [
     ("search", 4, 2, unsigned(8), signed(4), 15, False),
     ("search", 3, 2, BIPOLAR, unsigned(2), 2, False),
     ("search", 1, 1, signed(12), unsigned(8), 255, False),
+    # Block RAM.
+    ("parallel", 150, 1, signed(16), unsigned(2), 3, False),
+    ("search", 260, 2, signed(16), unsigned(2), 3, False),
 ]
 
 
@@ -130,6 +133,14 @@ def test_bank_latency_is_what_it_does(style, steps, alike, latency):
     thresholds = Thresholds(values, unsigned(4))
     made = bank(thresholds=thresholds, lanes=2, channels=8, a_shape=unsigned(6), style=style)
     assert made.latency == latency
+
+
+def test_block_ram_takes_a_cycle_more():
+    made = make_unit("parallel", 150, 1, signed(16), unsigned(2), 3, False)._bank
+    assert (made._table.style, made.latency) == ("block", 2 + 1 + 1)
+    made = make_unit("search", 260, 2, signed(16), unsigned(2), 3, False)._bank
+    assert [table.style for table, _ in made._tables[1]] == ["block"] * 2
+    assert made.latency == (1 + 1) + (2 + 1)
 
 
 def test_thresholds_not_in_use_have_no_memory():
