@@ -7,7 +7,7 @@ import numpy as np
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["read_array", "read_samples"]
+__all__ = ["accuracy", "read_array", "read_samples"]
 
 
 def read_samples(frames: Path | str, labels: Path | str | None = None, *,
@@ -48,3 +48,14 @@ def read_array(path: Path | str, what: str) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise QuinnoaError(f"{path}: an archive of several arrays; {what} must be one .npy array")
     return array
+
+
+def accuracy(outputs: np.ndarray, labels: np.ndarray, top: int | None) -> float:
+    """Return the share of frames whose label is the greatest output, or the first index.
+
+    ``top`` tells that the outputs are indices, as ``Network.top`` does.
+    """
+    classes = outputs.reshape(len(labels), -1)
+    if classes.shape[1] > 1 and top is None:
+        classes = classes.argmax(axis=1)[:, None]
+    return float(np.mean(classes[:, 0] == labels))

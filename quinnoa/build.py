@@ -1,14 +1,13 @@
 # amaranth: UnusedElaboratable=no
 """Build: a compiled folder becomes a board's bitstream, and a folder that runs it there."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
-from quinnoa.folder import load_folder
+from quinnoa.folder import load_folder, write
 from quinnoa.process import Progress, silent
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def _run(plan: "plans.Plan", folder: Path, into: str, report: dict[str, Any], *,
         raise QuinnoaError(f"{error}\nThe project is in {project}, whole: {plan.files.script}.sh "
                            "in it runs the tool") from None
     report["build"] |= _outcome(result)
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write(folder / "report.json", report)
     refresh(folder)
     return result
 

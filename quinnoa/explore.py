@@ -204,16 +204,15 @@ def _gather(outcome, settings, devices, clock_mhz) -> dict[str, Any]:
 
 def _measure(point: Point, part) -> None:
     """Say what share of a device a point takes, and whether it fits."""
-    from quinnoa.graph.fold import Budget
+    from quinnoa.flow import budget_of
     from quinnoa.graph.resources import Resources
 
     area = _area(point)
-    budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
     shares = [area[key] / getattr(part, key) if getattr(part, key) else float(area[key] > 0)
               for key in RESOURCES]
     point["share"] = round(max(shares), 6)
     need = Resources(**{key: area[key] for key in RESOURCES})
-    point["fits"] = budget.holds(need) and max(shares) <= 1
+    point["fits"] = budget_of(part.name).holds(need) and max(shares) <= 1
 
 
 def mark_optimal(points: list[Point]) -> None:
@@ -237,7 +236,7 @@ def mark_optimal(points: list[Point]) -> None:
             point["optimal"] = not ((every >= own).all(axis=1) & (every > own).any(axis=1)).any()
 
 
-def _area(point: Point) -> dict[str, float]:
+def _area(point: Point) -> dict[str, Any]:
     """Return what a point takes: by synthesis if there is one."""
     return point.get("synthesis") or point
 

@@ -1,6 +1,6 @@
 """The flow: from a model file to a compiled folder, and from there through simulation."""
 
-import json
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from quinnoa.arrays import read_samples
+from quinnoa.arrays import accuracy, read_samples
 from quinnoa.errors import QuinnoaError
-from quinnoa.folder import check_folder, install, load_folder, settings_of
+from quinnoa.folder import check_folder, install, load_folder, settings_of, write
 from quinnoa.process import Progress, silent
 
-__all__ = ["check_clock", "compile_network", "fold", "load", "simulate", "solve"]
+__all__ = ["budget_of", "check_clock", "compile_network", "fold", "load", "simulate", "solve"]
 
 # Where nothing else is asked: a rate that small boards reach and a camera never asks.
 DEFAULT_FPS = 10_000.0
 # Faster than anything there is: beyond it figures are no figures any more.
 MOST_MHZ = 10_000.0
+LEVELS = ("model", "rtl", "gates")
 
 
 def load(path, *, input=None, top=None):
@@ -105,13 +106,16 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
     check_clock(clock_mhz)
     if maximum and device is None:
         raise QuinnoaError("--max needs a device to fill: give --device PART")
-    if fold_file is not None and pin_file is not None:
-        raise QuinnoaError("--fold says how all layers fold: nothing is left for --pin")
+    for option, value in (("--pin", pin_file), ("--lut-share", lut_share),
+                          ("--bram-share", bram_share)):
+        if fold_file is not None and value is not None:
+            raise QuinnoaError("--fold says how all layers fold: nothing is left for "
+                               f"{option}")
     if fold_file is not None and is_finn_file(Path(fold_file)):
         return finn_fold_from_file(network, Path(fold_file), note=note), None
     if fold_file is not None:
         return fold_from_file(network, Path(fold_file)), None
-    budget = _budget(device, lut_share=lut_share, bram_share=bram_share)
+    budget = budget_of(device, lut_share=lut_share, bram_share=bram_share)
     pins = None if pin_file is None else pins_from_file(network, Path(pin_file))
     options = {"family": family, "pins": pins, "writable": writable, "steps": steps}
     if maximum:
@@ -124,7 +128,7 @@ def _fold(network, *, fps=None, fold_file=None, device=None, maximum=False, cloc
     return solution.network, solution
 
 
-def _budget(device, **shares):
+def budget_of(device, **shares):
     """Return what may be taken of a device, or of a Zynq-7020: the shares given, or the usual."""
     from quinnoa.graph.fold import DEFAULT_BUDGET, Budget
     from quinnoa.platforms.parts import part_named
@@ -188,7 +192,9 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         family = part_named(device).family if device else "generic"
     if family not in FAMILIES:
         raise QuinnoaError(f"unknown family {family}; known are {', '.join(FAMILIES)}")
-    if fps is fold_file is pin_file is None and not maximum and (folder / "fold.toml").is_file():
+    asked = (fps, fold_file, pin_file, lut_share, bram_share)
+    if not any(each is not None for each in asked) and not maximum and (
+            folder / "fold.toml").is_file():
         fold_file = folder / "fold.toml"
 
     progress("folding")
@@ -207,7 +213,9 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
 
     progress("writing the report")
     folds = folds_as_toml(network)
-    files = {"weights.npz": _contents(network, plan, FAMILIES[family])} if writable else {}
+    files: dict[str, bytes | dict[str, Any]] = {}
+    if writable:
+        files["weights.npz"] = _contents(network, plan, FAMILIES[family])
     network = widened(network) if writable else network
     report = summarise(network, plan, family=family, device=device, clock_mhz=clock_mhz)
     report["solution"] = (None if solution is None else
@@ -223,8 +231,8 @@ def compile_network(network, folder, *, fps=None, fold_file=None, device=None, m
         f"{network.name}.v": verilog.encode(),
         "fold.toml": folds.encode(),
         "model.onnx": network.source,
-        "build.json": (json.dumps(settings, indent=2) + "\n").encode(),
-        "report.json": (json.dumps(report, indent=2) + "\n").encode(),
+        "build.json": settings,
+        "report.json": report,
     }
     files |= _vivado_ip(top, network.name, family, device)
     install(folder, files)
@@ -276,6 +284,10 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     from quinnoa.netlist import kept_netlist
     from quinnoa.report import refresh
 
+    if level not in LEVELS:
+        raise QuinnoaError(f"unknown level {level}; the levels are {', '.join(LEVELS)}")
+    if against not in (None, "onnx"):
+        raise QuinnoaError(f"cannot compare with {against}; --against takes onnx")
     started = time.perf_counter()
     folder = Path(folder)
     network, settings = load_folder(folder)
@@ -286,14 +298,11 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
     expected = network.run_integers(codes)
     result: dict[str, Any] = {"level": level, "frames": len(x), "mismatches": 0,
                               "cycles_per_frame": None, "latency": None, "accuracy": None}
-    if level == "model":
-        got = expected
-    elif level in ("rtl", "gates"):
+    got = expected
+    if level != "model":
         got = _simulate_verilog(folder, network, settings, level, codes, result, progress)
         frames = got.reshape(len(x), -1) != expected.reshape(len(x), -1)
         result["mismatches"] = int(frames.any(axis=1).sum())
-    else:
-        raise QuinnoaError(f"unknown level {level}; the levels are model, rtl and gates")
     outputs = network.decode(got)
     if against == "onnx":
         progress("running the ONNX executor")
@@ -304,18 +313,15 @@ def simulate(folder, *, input, labels=None, level="rtl", against=None, limit=Non
         result["mismatches_onnx"] = comparison["mismatches"] - comparison["rounded"]
         # Frames in which a float32 sum of the executor itself rounds across a tie.
         result["executor_rounds"] = comparison["rounded"]
-    elif against is not None:
-        raise QuinnoaError(f"cannot compare with {against}; --against takes onnx")
     if y is not None:
-        classes = outputs.reshape(len(x), -1)
-        if classes.shape[1] > 1 and network.top is None:
-            classes = classes.argmax(axis=1)[:, None]
-        result["accuracy"] = float(np.mean(classes[:, 0] == y))
+        result["accuracy"] = accuracy(outputs, y, network.top)
     if netlist := kept_netlist(folder, name=settings["name"], family=settings["family"]):
         result["netlist"] = netlist.figures
     result["seconds"] = round(time.perf_counter() - started, 3)
-    np.save(folder / "outputs.npy", outputs)
-    (folder / "simulation.json").write_text(json.dumps(result, indent=2) + "\n")
+    stream = io.BytesIO()
+    np.save(stream, outputs)
+    write(folder / "outputs.npy", stream.getvalue())
+    write(folder / "simulation.json", result)
     refresh(folder)
     return result
 
@@ -327,7 +333,7 @@ def _simulate_verilog(folder, network, settings, level, codes, result, progress)
     from quinnoa.sim.gates import library
     from quinnoa.sim.verilator import simulate as verilate
 
-    first, last = network.layers[0].i, network.layers[-1].o
+    first, last = network.i, network.layers[-1].o
     name, family, frames = settings["name"], settings["family"], len(codes)
     words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
     options: dict[str, Any] = {}

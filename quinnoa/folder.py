@@ -10,7 +10,8 @@ from typing import Any
 
 from quinnoa.errors import QuinnoaError
 
-__all__ = ["check_folder", "install", "listed", "load_folder", "refuse_others", "settings_of"]
+__all__ = ["check_folder", "install", "listed", "load_folder", "refuse_others", "settings_of",
+           "write"]
 
 FORMAT = 1
 # What a folder cannot be read back without.
@@ -64,8 +65,11 @@ def refuse_others(folder: Path, files: list[str], what: str, remedy: str = "") -
                        f"with -o{remedy}")
 
 
-def install(folder: Path, files: dict[str, bytes]) -> None:
-    """Write all files in a corner, then move them in; build.json, which vouches, comes last."""
+def install(folder: Path, files: dict[str, bytes | dict[str, Any]]) -> None:
+    """Write all files in a corner, then move them in; build.json, which vouches, comes last.
+
+    A dict becomes JSON.
+    """
     created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +79,7 @@ def install(folder: Path, files: dict[str, bytes]) -> None:
                            "with -o") from None
     try:
         for name, content in files.items():
-            (staging / name).write_bytes(content)
+            (staging / name).write_bytes(_json(content) if isinstance(content, dict) else content)
         old = folder / "fold.toml"
         if old.is_file() and old.read_bytes() != files["fold.toml"]:
             os.replace(old, folder / "fold.toml.old")       # perhaps edited: never lost
@@ -90,6 +94,23 @@ def install(folder: Path, files: dict[str, bytes]) -> None:
         raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def write(path: Path, data: bytes | dict[str, Any]) -> None:
+    """Write a file of a compiled folder, a dict as JSON: whole, or not at all."""
+    if isinstance(data, dict):
+        data = _json(data)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise QuinnoaError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def _verilog_of(folder: Path) -> list[str]:

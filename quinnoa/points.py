@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import quinnoa
+from quinnoa.arrays import accuracy
 from quinnoa.errors import FoldError, QuinnoaError
 
 __all__ = ["Job", "compute", "fingerprint", "provide"]
@@ -99,10 +98,7 @@ def _load(model, name, input, top):
 def _accuracy(*, model, name, input, top, frames) -> dict[str, Any]:
     network = _load(model, name, input, top)
     x, labels = _data[frames]
-    outputs = network.run(x).reshape(len(x), -1)
-    if outputs.shape[1] > 1 and top is None:
-        outputs = outputs.argmax(axis=1)[:, None]
-    return {"accuracy": float(np.mean(outputs[:, 0] == labels)), "frames": len(x)}
+    return {"accuracy": accuracy(network.run(x), labels, top), "frames": len(x)}
 
 
 def _range(*, model, name, input, top, device, writable=False) -> dict[str, Any]:
@@ -123,7 +119,8 @@ def _range(*, model, name, input, top, device, writable=False) -> dict[str, Any]
 
 def _point(*, model, name, input, top, device, clock_mhz, target, synthesis, simulation,
            writable=False) -> dict[str, Any]:
-    from quinnoa.graph.fold import Budget, fold_for_cycles
+    from quinnoa.flow import budget_of
+    from quinnoa.graph.fold import fold_for_cycles
     from quinnoa.graph.solver import plan_of
     from quinnoa.graph.writable import widened
     from quinnoa.platforms.parts import part_named
@@ -131,8 +128,8 @@ def _point(*, model, name, input, top, device, clock_mhz, target, synthesis, sim
 
     part = part_named(device)
     whole = _load(model, name, input, top)
-    budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
-    network = fold_for_cycles(whole, target, family=part.family, budget=budget, writable=writable)
+    network = fold_for_cycles(whole, target, family=part.family, budget=budget_of(device),
+                              writable=writable)
     planned = plan_of(network, part.family, writable)
     network = widened(network) if writable else network
     report = summarise(network, planned, family=part.family, device=device, clock_mhz=clock_mhz)

@@ -58,6 +58,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.folder import write
 from quinnoa.picture import picture
 
 if TYPE_CHECKING:
@@ -79,12 +80,7 @@ Report = dict[str, Any]
 
 def refresh(folder: Path) -> None:
     """Draw ``report.html`` from ``report.json``, and from ``simulation.json`` where it is there."""
-    text = page(*read(folder))
-    try:
-        (folder / "report.html").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise QuinnoaError(f"{folder / 'report.html'} cannot be written: {error.strerror}") \
-            from None
+    write(folder / "report.html", page(*read(folder)).encode())
 
 
 def read(folder: Path) -> tuple[Report, Report | None]:

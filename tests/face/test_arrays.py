@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quinnoa.arrays import read_samples
+from quinnoa.arrays import accuracy, read_samples
 from quinnoa.errors import QuinnoaError
 
 
@@ -78,3 +78,11 @@ def test_refuses_a_file_that_is_not_there_and_a_limit_of_none(frames, tmp_path):
         read_samples(frames, tmp_path / "y.npy")
     with pytest.raises(QuinnoaError, match="^limit is 0, but must be at least 1$"):
         read_samples(frames, limit=0)
+
+
+@pytest.mark.parametrize("outputs, top, share", [
+    ([[0, 5, 1], [9, 2, 9], [1, 1, 3], [0, 1, 0]], None, 0.75),      # of equals the first
+    ([[1, 0], [0, 2], [2, 1], [0, 2]], 2, 0.75),                     # indices, greatest first
+    ([[1], [0], [2], [0]], None, 0.75)])
+def test_the_accuracy_is_the_share_of_labels_met(outputs, top, share):
+    assert accuracy(np.array(outputs), np.array([1, 0, 2, 2]), top) == share

@@ -139,6 +139,21 @@ def test_refuses_a_folder_that_lacks_something(compiled, tmp_path, made, message
     assert str(error.value) == message.replace("{folder}", str(tmp_path / "out"))
 
 
+def test_refuses_what_cannot_be_simulated_or_written(compiled, tmp_path):
+    folder, _, x = compiled
+    for options, message in (
+            ({"level": "silicon"}, "unknown level silicon; the levels are model, rtl, gates"),
+            ({"against": "torch"}, "cannot compare with torch; --against takes onnx")):
+        with pytest.raises(QuinnoaError, match=f"^{message}$"):
+            quinnoa.simulate(folder, input=x, **options)
+    shutil.copytree(folder, tmp_path / "out")
+    (tmp_path / "out" / "outputs.npy").unlink(missing_ok=True)
+    (tmp_path / "out" / "outputs.npy").mkdir()
+    with pytest.raises(QuinnoaError, match=r"outputs\.npy cannot be written: Is a directory$"):
+        quinnoa.simulate(tmp_path / "out", input=x, limit=1, level="model")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
 def test_another_network_leaves_nothing_of_the_one_before(compiled, model, tmp_path):
     folder, report, _ = compiled
     shutil.copytree(folder, tmp_path / "out")

@@ -57,6 +57,9 @@ def test_a_smaller_share_of_a_device_is_slower(network):
     ({"bram_share": 1.5}, "--bram-share is 1.5, but must be above 0 and at most 1"),
     ({"fold_file": "fold.toml", "pin_file": "pins.toml"},
      "--fold says how all layers fold: nothing is left for --pin"),
+    ({"fold_file": "fold.toml", "lut_share": 0.5},
+     "--fold says how all layers fold: nothing is left for --lut-share"),
+    ({"clock_mhz": float("inf")}, "clock is inf MHz, but must be above 0 and at most 10,000"),
     ({"pin_file": "nowhere.toml"}, "nowhere.toml: there is no such file")])
 def test_refuses_what_cannot_be(network, options, message):
     with pytest.raises(QuinnoaError) as error:
