@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quinnoa.arrays import read_samples
 from quinnoa.errors import QuinnoaError
-from quinnoa.folder import load_folder, write
+from quinnoa.folder import load_folder, verilog_in, write
 from quinnoa.process import Progress, silent
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
         raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {device.name} is "
                            f"{device.family}; compile with --device {device.name}")
     report = read(folder)[0]
-    plan = out_of_context((folder / f"{network.name}.v").read_text(), name=network.name, part=part,
+    plan = out_of_context(verilog_in(folder, network.name), name=network.name, part=part,
                           clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz,
                           layers=tuple(layer["name"] for layer in report["layers"]))
     report["build"] = {"board": None}
@@ -179,7 +179,7 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
     family, writable = FAMILIES[board.family], settings["writable"]
     core, planned = build(network, family=family, writable=writable)
     formats = frame_formats(planned, board.word_bits)
-    verilog = _verilog(folder / f"{network.name}.v")
+    verilog = verilog_in(folder, network.name)
     ids = {"network_id": network_id(verilog, *formats),
            "shape_id": shape_id(network, family) if writable else 0}
     clock_mhz = clock_of(board, clock_mhz)
@@ -195,14 +195,6 @@ def _prepare(folder: Path, network: "Network", settings: dict[str, Any], board: 
                      baud=baud if board.shell == "uart" else None, **options)
 
     return plan, deploy
-
-
-def _verilog(path: Path) -> str:
-    """Return the Verilog of a compiled folder, from which the network's identity is made."""
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise QuinnoaError(f"{path} cannot be read: {error.strerror}; compile again") from None
 
 
 def _shell(core: Any, formats: tuple[Any, Any], board: "Board", ids: dict[str, int], *,

@@ -11,7 +11,7 @@ import numpy as np
 
 from quinnoa.arrays import accuracy, read_samples
 from quinnoa.errors import QuinnoaError
-from quinnoa.folder import check_folder, install, load_folder, settings_of, write
+from quinnoa.folder import check_folder, install, load_folder, settings_of, verilog_in, write
 from quinnoa.process import Progress, silent
 
 __all__ = ["budget_of", "check_clock", "compile_network", "fold", "load", "simulate", "solve"]
@@ -337,15 +337,15 @@ def _simulate_verilog(folder, network, settings, level, codes, result, progress)
     name, family, frames = settings["name"], settings["family"], len(codes)
     words = pack(codes.reshape(-1, first.channels), first.shape, lanes=settings["i_lanes"])
     options: dict[str, Any] = {}
-    source = folder / f"{name}.v"
+    verilog = verilog_in(folder, name)
     if level == "gates":
         netlist = netlist_of(folder, name=name, family=family, progress=progress)
         # A netlist is long, and run for few frames: nothing pays that takes the compiler longer.
         options = {"cells": library(family, netlist.figures["cells"]), "optimize": 0}
-        source = netlist.verilog
+        verilog = netlist.verilog.read_text()
     what = "netlist" if level == "gates" else "RTL"
     progress(f"building the {what}")
-    run = verilate(source.read_text(), name, words, frames=frames, beats_in=settings["beats_in"],
+    run = verilate(verilog, name, words, frames=frames, beats_in=settings["beats_in"],
                    beats_out=settings["beats_out"],
                    progress=lambda done, of: progress(f"running the {what}", done, of), **options)
     result["cycles_per_frame"] = run.cycles_per_frame

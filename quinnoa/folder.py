@@ -11,7 +11,7 @@ from typing import Any
 from quinnoa.errors import QuinnoaError
 
 __all__ = ["check_folder", "install", "listed", "load_folder", "refuse_others", "settings_of",
-           "write"]
+           "verilog_in", "write"]
 
 FORMAT = 1
 # What a folder cannot be read back without.
@@ -94,6 +94,16 @@ def install(folder: Path, files: dict[str, bytes | dict[str, Any]]) -> None:
         raise QuinnoaError(f"{folder} cannot be written to: {error.strerror}") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def verilog_in(folder: Path, name: str) -> str:
+    """Return the Verilog of a compiled folder."""
+    path = folder / f"{name}.v"
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise QuinnoaError(f"{path} cannot be read: {said}; compile again") from None
 
 
 def write(path: Path, data: bytes | dict[str, Any]) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from quinnoa.errors import QuinnoaError
+from quinnoa.folder import verilog_in
 from quinnoa.synthesis import RECIPES, Cells, synthesise, yosys_version
 
 __all__ = ["Netlist", "kept_netlist", "netlist_of"]
 
 FOLDER = "netlist"
+LOG = "synthesis.log"            # as synthesise names it
 TIMEOUT = 3600.0                 # seconds
 
 
@@ -74,8 +76,11 @@ def netlist_of(folder: Path, *, name: str, family: str,
         made = Path(scratch, FOLDER)
         made.mkdir()
         shutil.copyfile(folder / f"{name}.v", made / "source.v")
-        cells = synthesise("source.v", top=name, family=family, folder=made,
-                           outputs=[f"{name}.v"], progress=progress, timeout=TIMEOUT)
+        try:
+            cells = synthesise("source.v", top=name, family=family, folder=made,
+                               outputs=[f"{name}.v"], progress=progress, timeout=TIMEOUT)
+        except QuinnoaError as error:
+            raise _with_log(error, made / LOG, folder / LOG) from None
         total = sum(cells.values(), Cells({}))
         figures = {
             "tool": f"Yosys {yosys_version()}", "family": family,
@@ -95,8 +100,16 @@ def netlist_of(folder: Path, *, name: str, family: str,
     return Netlist(folder / FOLDER / f"{name}.v", figures)
 
 
+def _with_log(error: QuinnoaError, log: Path, kept: Path) -> QuinnoaError:
+    """Keep the log that an error names; return the error that names it there."""
+    if not log.is_file():
+        return error
+    os.replace(log, kept)
+    return QuinnoaError(str(error).replace(str(log), str(kept)))
+
+
 def _key(folder: Path, name: str, family: str) -> str:
     """Return a hash of all that the netlist follows from."""
-    text = "\n".join([(folder / f"{name}.v").read_text(), family, RECIPES.get(family, ""),
+    text = "\n".join([verilog_in(folder, name), family, RECIPES.get(family, ""),
                       yosys_version()])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -247,10 +247,10 @@ def _bytes_of(port: str, verilog: str, top: str) -> int:
     found = re.search(rf"^\s*(?:in|out)put (?:\[(\d+):0\] )?{port};", module[0] if module else "",
                       re.M)
     if not found:
-        raise ValueError(f"module {top} has no port {port}")
+        raise QuinnoaError(f"the Verilog has no module {top} with a port {port}")
     width = int(found[1] or 0) + 1
     if width % 8:
-        raise ValueError(f"{port} of {top} must be whole bytes: it has {width} bits")
+        raise QuinnoaError(f"{port} of {top} must be whole bytes: it has {width} bits")
     return width // 8
 
 

@@ -154,6 +154,19 @@ def test_refuses_what_cannot_be_simulated_or_written(compiled, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+@pytest.mark.parametrize("text, message", [
+    (None, "{path} cannot be read: No such file or directory; compile again"),
+    ("module other(); endmodule", "the Verilog has no module {name} with a port s_axis_tdata")])
+def test_refuses_verilog_that_is_none(compiled, tmp_path, text, message):
+    folder, report, x = compiled
+    path = tmp_path / "out" / f"{report['name']}.v"
+    shutil.copytree(folder, path.parent)
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(QuinnoaError) as error:
+        quinnoa.simulate(path.parent, input=x, limit=1)
+    assert str(error.value) == message.format(path=path, name=report["name"])
+
+
 def test_another_network_leaves_nothing_of_the_one_before(compiled, model, tmp_path):
     folder, report, _ = compiled
     shutil.copytree(folder, tmp_path / "out")

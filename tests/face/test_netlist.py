@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quinnoa import netlist
+from quinnoa.errors import QuinnoaError
 from quinnoa.synthesis import Cells
 
 
@@ -47,3 +48,16 @@ def test_two_that_make_it_at_once_do_not_disturb_one_another(folder, monkeypatch
     monkeypatch.setattr(os, "replace", late)
     assert made(folder).verilog.read_text() == (folder / "top.v").read_text()
     assert sorted(path.name for path in folder.iterdir()) == ["netlist", "top.v"]
+
+
+def test_what_fails_leaves_its_log(folder, monkeypatch):
+    def fails(source, *, folder, **_):
+        (folder / "synthesis.log").write_text("it was so")
+        raise QuinnoaError(f"synthesis failed; {folder / 'synthesis.log'} has it all")
+
+    monkeypatch.setattr(netlist, "synthesise", fails)
+    with pytest.raises(QuinnoaError, match=f"^synthesis failed; {folder / 'synthesis.log'} has it "
+                                           "all$"):
+        made(folder)
+    assert (folder / "synthesis.log").read_text() == "it was so"
+    assert sorted(path.name for path in folder.iterdir()) == ["synthesis.log", "top.v"]

@@ -153,18 +153,19 @@ def test_a_single_frame_has_no_rate():
 
 
 @pytest.mark.parametrize("verilog, message", [
-    ("module other(); endmodule", "module top has no port s_axis_tdata"),
+    ("module other(); endmodule", "the Verilog has no module top with a port s_axis_tdata"),
     ("module top(s_axis_tdata);\n  input [6:0] s_axis_tdata;\nendmodule",
      "s_axis_tdata of top must be whole bytes: it has 7 bits"),
 ])
 def test_refuses_a_top_without_the_ports(tmp_path, verilog, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
+    with pytest.raises(QuinnoaError, match=f"^{message}$"):
         verilator.build(verilog, "top", tmp_path)
 
 
 def test_says_what_verilator_says(tmp_path):
     text = to_verilog(Halver(), name="halver").replace("endmodule", "nonsense")
-    with pytest.raises(ValueError, match="^module halver has no port s_axis_tdata$"):
+    with pytest.raises(QuinnoaError, match="^the Verilog has no module halver with a port "
+                                           "s_axis_tdata$"):
         verilator.build(text, "halver", tmp_path)
     text = to_verilog(Halver(), name="halver").replace("endmodule", "nonsense;\nendmodule")
     with pytest.raises(QuinnoaError, match="^Verilator failed with status 1:\n(.|\n)*nonsense"):
