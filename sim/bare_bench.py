@@ -3,29 +3,18 @@
 import random
 
 import cocotb
-from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.triggers import ClockCycles
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
     AxiStreamBus,
-    AxiStreamFrame,
     AxiStreamSink,
     AxiStreamSource,
 )
 
-from quinnoa.sim.bench import PERIOD, read_task, start
+from quinnoa.sim.bench import read_task, run_frames, start
 
 CONTENTS = 0x10000
-
-
-async def run_frames(source, sink, frames, deadline):
-    """Send frames, and compare what comes out."""
-    for sent, _ in frames:
-        await source.send(AxiStreamFrame(bytes.fromhex(sent)))
-    for n, (_, expected) in enumerate(frames):
-        frame = await with_timeout(sink.recv(), deadline * PERIOD, "step")
-        assert bytes(frame.tdata).hex() == expected, (
-            f"frame {n} is {bytes(frame.tdata).hex()}, not {expected}")
 
 
 @cocotb.test()

@@ -27,6 +27,16 @@ async def start(dut):
     dut.rst.value = 0
 
 
+async def run_frames(source, sink, frames, deadline):
+    """Send frames by AXI-Stream, and compare what comes out."""
+    for sent, _ in frames:
+        await source.send(AxiStreamFrame(bytes.fromhex(sent)))
+    for n, (_, expected) in enumerate(frames):
+        frame = await with_timeout(sink.recv(), deadline * PERIOD, "step")
+        assert bytes(frame.tdata).hex() == expected, (
+            f"frame {n} is {bytes(frame.tdata).hex()}, not {expected}")
+
+
 async def drive(dut, name, given, expected, task):
     """Send beats to one unit and compare what it gives, cycle by cycle."""
     i_valid, i_ready, i_payload, o_valid, o_ready, o_payload = (
@@ -88,11 +98,6 @@ async def axi(dut):
     source.set_pause_generator(pauses[0])
     sink.set_pause_generator(pauses[1])
     await start(dut)
-    for frame, _ in task["frames"]:
-        await source.send(AxiStreamFrame(bytes.fromhex(frame)))
-    for n, (_, expected) in enumerate(task["frames"]):
-        frame = await with_timeout(sink.recv(), task["deadline"] * PERIOD, "step")
-        assert bytes(frame.tdata).hex() == expected, (
-            f"frame {n} is {bytes(frame.tdata).hex()}, not {expected}")
+    await run_frames(source, sink, task["frames"], task["deadline"])
     await ClockCycles(dut.clk, 50)
     assert sink.empty() and source.empty(), "more comes out, or less goes in, than should"

@@ -5,38 +5,22 @@
 
 import json
 import logging
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiRam
 
 from quinnoa.sim.axi_checker import AXIChecker
 from quinnoa.sim.axi_top import HANDSHAKES
+from quinnoa.sim.bench import read_task, start
 
-PERIOD = 2  # steps
 MAGIC, CONTROL, STATUS, SOURCE, TARGET, FRAMES, BATCHES_DONE, FRAMES_DONE, BUSY_CYCLES = (
     0x00, 0x18, 0x1C, 0x20, 0x28, 0x30, 0x34, 0x38, 0x48)
 IDLE, ERROR, ROOM = 1, 2, 4
-
-
-def read_task():
-    """Return what is to be done."""
-    return json.loads(Path(os.environ["QUINNOA_TASK"]).read_text())
-
-
-async def start(dut):
-    """Start the clock and reset everything."""
-    dut.rst.value = 1
-    cocotb.start_soon(Clock(dut.clk, PERIOD, "step").start())
-    await ClockCycles(dut.clk, 4)
-    await FallingEdge(dut.clk)
-    dut.rst.value = 0
 
 
 def pauses(seed, density, longest):

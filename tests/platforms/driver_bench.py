@@ -16,7 +16,8 @@ from cocotb.utils import get_sim_time
 from quinnoa.platforms.driver import Accelerator, DriverError, DriverTimeout
 from quinnoa.platforms.driver import registers as at
 from quinnoa.platforms.driver.memory import Buffer, MemoryTransport
-from quinnoa.sim.shell_bench import PERIOD, read_task, surround, told
+from quinnoa.sim.bench import PERIOD, read_task
+from quinnoa.sim.shell_bench import surround, told
 
 MEMORY = 1 << 20                         # bytes
 BASE = 0x40000                           # of the buffer in it
