@@ -33,15 +33,21 @@ def _setting(board: Board, clock_mhz: float) -> PLLSetting:
                               asked_hz=round(clock_mhz * MHZ))
 
 
+def _asked(board: Board, clock_mhz: float | None) -> float:
+    """Return the clock that is asked, a board's usual one where none is."""
+    asked = board.clock_mhz if clock_mhz is None else clock_mhz
+    if not asked > 0:
+        raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    return asked
+
+
 def clock_of(board: Board, clock_mhz: float | None = None) -> float:
     """Return the clock in MHz that a board gives when ``clock_mhz`` is asked (its usual if None).
 
     With a PS it is as asked: the driver sets the PS. Without, it is what the PLL can make: the
     nearest that is not above.
     """
-    asked = board.clock_mhz if clock_mhz is None else clock_mhz
-    if not asked > 0:
-        raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    asked = _asked(board, clock_mhz)
     return _setting(board, asked).output_hz / MHZ if board.oscillator else asked
 
 
@@ -77,9 +83,7 @@ class UARTTop(Elaboratable):
 
 def top_for(board: Board, shell, *, clock_mhz: float | None = None):
     """Return ``shell`` with all that ``board`` needs around it; its ``clock_mhz`` is its clock."""
-    asked = board.clock_mhz if clock_mhz is None else clock_mhz
-    if not asked > 0:
-        raise QuinnoaError(f"clock is {asked:g} MHz, but must be above 0")
+    asked = _asked(board, clock_mhz)
     if board.shell not in _ZYNQ:
         return UARTTop(shell, board=board, clock_mhz=asked)
     try:

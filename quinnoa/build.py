@@ -102,6 +102,7 @@ def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
     clock_mhz, host, prepare
         As for ``build_bitstream``.
     """
+    from quinnoa.flow import check_clock
     from quinnoa.platforms.parts import part_named
     from quinnoa.platforms.toolchains.vivado import out_of_context
     from quinnoa.report import read
@@ -115,8 +116,10 @@ def place_part(folder: Path | str, *, part: str, clock_mhz: float | None = None,
         raise QuinnoaError(f"{folder} was compiled for {settings['family']}, but {device.name} is "
                            f"{device.family}; compile with --device {device.name}")
     report = read(folder)[0]
+    clock_mhz = settings["clock_mhz"] if clock_mhz is None else clock_mhz
+    check_clock(clock_mhz)
     plan = out_of_context(verilog_in(folder, network.name), name=network.name, part=part,
-                          clock_mhz=settings["clock_mhz"] if clock_mhz is None else clock_mhz,
+                          clock_mhz=clock_mhz,
                           layers=tuple(layer["name"] for layer in report["layers"]))
     report["build"] = {"board": None}
     result = _run(plan, folder, part, report, host=host, prepare=prepare, progress=progress)

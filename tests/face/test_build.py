@@ -188,6 +188,7 @@ def test_a_part_gets_the_accelerator_alone(capsys, tmp_path, model, no_vivado, m
     (["--part", "xc7z020"], "package and speed grade are missing"),
     (["--part", "xczu7ev-ffvc1156-2-e"], "compiled for xc7, but xczu7ev is xcup"),
     (["--part", "xq2"], "unknown device xq2"),
+    (["--part", "xc7z020clg400-1", "--clock", "inf"], "clock is inf MHz, but must be above 0"),
     (["--part", "xc7z020clg400-1;exit"], "a part is letters, digits and -"),
 ])
 def test_wrong_parts_are_refused(capsys, tmp_path, model, options, words):
