@@ -135,24 +135,27 @@ class _Search:
         return run is not None
 
     def remove(self, order: list[int]) -> None:
-        """Take away every FIFO that can go, in order."""
+        """Take away every FIFO that can go, in order; let others hold two beats where that will do.
+
+        Either takes less time then: the sooner this is known, the better the bounds of all others.
+        """
         self._bound()
         unsure = [k for k in order if not self.least[k]]
-        self._remove(unsure)
-        if self.run is not None:
-            # A FIFO that goes takes its own latency with it.
-            self.latency = first_latency(self.run)
+        self._set(unsure, 0)
         for k in unsure:
             self._delays[k], self._stale = min(self.depths[k], 1), True
+        if self._stale:
+            self._bound()
+        self._set([k for k in order if self.depths[k] > self.least[k] == 2], 2)
 
-    def _remove(self, order: list[int]) -> None:
-        """Take away all of them at a trial, or else one half and then the other."""
-        if not order or self._do([0 if k in order else depth
+    def _set(self, order: list[int], to: int) -> None:
+        """Give all of them this depth at a trial, or else one half and then the other."""
+        if not order or self._do([to if k in order else depth
                                   for k, depth in enumerate(self.depths)]) or len(order) == 1:
             return
         half = len(order) // 2
-        self._remove(order[:half])
-        self._remove(order[half:])
+        self._set(order[:half], to)
+        self._set(order[half:], to)
 
     def lower(self, order: list[int]) -> None:
         """Make every FIFO the least that does: all at a trial, or one half and then the other."""
@@ -187,6 +190,9 @@ class _Search:
     def _bound(self) -> None:
         """Find below which depth of a FIFO no first frame goes through in time.
 
+        In time is what the depths now need: latency that was gained is not given back. So nothing
+        is left to spare, and at the least depths the bounds tell that they are.
+
         Smaller FIFOs make nothing earlier than it is with these, and what is later than the latest
         that still lets the last beat out in time is too late. So, of the earliest transfers X and
         the latest steps S that give, a FIFO is needed unless
@@ -197,6 +203,8 @@ class _Search:
         Beats take no time through a FIFO of which it is not known that it is needed, and two
         cycles where it must hold three or more: then less time is left, and others may be deeper.
         """
+        if self.run is not None:
+            self.latency = first_latency(self.run)
         wanted = [k for k, depth in enumerate(self.depths) if depth]
         before: list[int] = []
         rooms = _rooms(self._timer.flow)
