@@ -50,6 +50,57 @@ def test_a_fifo_that_never_fills_is_one_deep_enough(seed):
         assert endless.outstanding(after)[inner] == expected.outstanding(after)[inner]
 
 
+def test_a_fifo_that_never_fills_holds_whatever_it_must():
+    # All beats of a frame are there before the first sum is.
+    beats = 5000
+    flow = Flow([fork(), unit([1] * beats + [0] * beats, [0] * beats + [1] * beats), join()],
+                [Edge(None, 0, 0, 0), Edge(0, 0, 1, 0), Edge(0, 1, 2, 1), Edge(1, 0, 2, 0),
+                 Edge(2, 0, None, 0)], beats, beats)
+    run = Simulation(Program(flow), [0, ENDLESS, ENDLESS, ENDLESS, 0], probes=range(5))
+    run.go(2)
+    expected = simulate(flow, [0, *[3 * beats] * 3, 0], 2)
+    for k in range(5):
+        assert run.transfers(k).tolist() == expected.transfers[k]
+        assert run.entries(k).tolist() == expected.entries[k]
+    assert run.outstanding(0)[2] == expected.outstanding(0)[2] > beats
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("always", [False, True])
+def test_what_repeats_does_so_for_ever(seed, always):
+    flow = random_flow(seed)
+    depths = [0, *[9] * (len(flow.edges) - 2), 0]
+    run = Simulation(Program(flow), depths, pace=0 if always else flow.bound + 1)
+    frames = turns = cycles = 0
+    while not cycles:
+        frames += 1
+        run.go(frames)
+        turns = next((turns for turns in range(1, 9) if run.period(turns)), 0)
+        cycles = run.period(turns)
+        assert frames < 60
+    ends = simulate(flow, depths, frames + 12, pace=0 if always else flow.bound + 1).ends
+    np.testing.assert_array_equal(ends[frames:], ends[frames - turns:-turns] + cycles)
+    assert cycles >= turns * flow.bound
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rooms_compare_two_runs_beat_by_beat(seed):
+    flow = random_flow(seed)
+    depths = [0, *[50] * (len(flow.edges) - 2), 0]
+    edges = range(1, len(flow.edges) - 1)
+    forwards = Simulation(Program(flow), depths, probes=edges, bare=True)
+    backwards = Simulation(Program(flow).reversed(), depths, probes=edges, bare=True)
+    forwards.go(1)
+    backwards.go(1)
+    end = forwards.o_ends[0]
+    for k in edges:
+        taken, given = forwards.transfers(k), end - backwards.transfers(k)[::-1]
+        for back in (1, 2):
+            room = forwards.room(backwards, k, end, back)
+            assert np.all(given[room:] >= taken[:len(taken) - room] + back)
+            assert room == 0 or np.any(given[room - 1:] < taken[:len(taken) - room + 1] + back)
+
+
 def test_units_of_many_streams_do_as_others():
     ways = 5
     flow = Flow([fork(ways), join(ways), unit([1, 0, 0], [0, 0, 1])],

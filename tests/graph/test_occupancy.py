@@ -48,6 +48,10 @@ def test_equals_the_definition_in_every_cycle(seed):
     run = simulate(flow, depths, frames, pace=cycles)
     frame = range((frames - 1) * cycles, frames * cycles)
     runs = [Simulation(Program(flow), depths, pace=cycles), Plain(flow, depths, cycles, None)]
+    runs.append(Simulation(Program(flow), depths, pace=cycles))
+    runs[-1].go(frames - 3)
+    runs[-1].watch(fifos)
+    runs[-1].go(frames)
     for each in runs:
         each.go(frames - 1)
         for k, beats in zip(fifos, each.watched(fifos, cycles), strict=True):
