@@ -38,12 +38,12 @@ def component(layer: Layer, family: Family, *, writable: bool = False) -> Any:
     if isinstance(layer, MatMul):
         return MVTU(layer.weights, pe=fold.pe, simd=fold.simd, x_shape=shape,
                     w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
-                    pad=fold.pad, family=family, writable=writable)
+                    pad=fold.pad, style=fold.steps, family=family, writable=writable)
     if isinstance(layer, Depthwise):
         rows, taps = layer.weights.shape
         return VVTU(layer.weights, multiplier=rows * taps // channels, pe=fold.pe, x_shape=shape,
                     w_shape=layer.w_shape, thresholds=layer.thresholds, memory=fold.memory,
-                    family=family, writable=writable)
+                    style=fold.steps, family=family, writable=writable)
     if isinstance(layer, Window):
         height, width, channels = layer.i.dims
         return sliding_window(
@@ -52,7 +52,7 @@ def component(layer: Layer, family: Family, *, writable: bool = False) -> Any:
             pad_value=layer.pad_value, shape=shape, lanes=fold.simd, memory=fold.memory)
     if isinstance(layer, Threshold):
         return ThresholdUnit(layer.thresholds, channels=channels, lanes=fold.pe, i_shape=shape,
-                             writable=writable, family=family)
+                             style=fold.steps, writable=writable, family=family)
     if isinstance(layer, TopK):
         return TopKUnit(elements=channels, lanes=fold.pe, shape=shape, k=layer.k)
     return _plain(layer, family, writable)
@@ -68,7 +68,8 @@ def _plain(layer: Layer, family: Family, writable: bool) -> Any:
         return AddUnit(multipliers=layer.multipliers,
                        shapes=[shape, *(stream.shape for stream in layer.more)],
                        channels=layer.i.channels, lanes=lanes, thresholds=layer.thresholds,
-                       writable=writable and layer.thresholds is not None, family=family)
+                       style=layer.fold.steps, writable=writable and layer.thresholds is not None,
+                       family=family)
     if isinstance(layer, Concat):
         parts = (layer.i.channels, *(stream.channels for stream in layer.more))
         return ConcatUnit(shape=shape, channels=parts, lanes=lanes)

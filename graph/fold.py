@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from quinnoa.errors import FoldError
+from quinnoa.rtl.bank import STYLES, can_search
 
 from .lanes import axes, cycles
 from .layers import Depthwise, Fold, Layer, MatMul, Threshold, TopK, Window
@@ -22,6 +23,8 @@ __all__ = ["Budget", "DEFAULT_BUDGET", "MEMORIES", "check_fold", "cycles", "fold
            "pins_from_file", "solve_cycles", "solve_fit", "solve_fps"]
 
 MEMORIES = ("auto", "logic", "lutrom", "block")
+# How thresholds are compared.
+STEPS = ("auto", *STYLES)
 # Of what windows are kept in.
 WINDOW_MEMORIES = ("auto", "lutram", "block", "ultra")
 
@@ -49,6 +52,13 @@ def check_fold(layer: Layer, fold: Fold) -> None:
     if fold.memory not in memories:
         raise FoldError(f"{layer.name}: memory is {fold.memory!r}, but must be one of "
                         f"{', '.join(memories)}")
+    if fold.steps not in STEPS:
+        raise FoldError(f"{layer.name}: steps is {fold.steps!r}, but must be one of "
+                        f"{', '.join(STEPS)}")
+    thresholds = getattr(layer, "thresholds", None)
+    if fold.steps == "search" and thresholds is not None and not can_search(thresholds):
+        raise FoldError(f"{layer.name}: steps is 'search', but in some channel the activation both "
+                        "rises and falls; take auto or parallel")
 
 
 def fold_for_cycles(network: Network, target: int, *, family: str = "xc7",
@@ -121,7 +131,7 @@ def pins_from_file(network: Network, path: Path) -> Pins:
     for layer in network.layers:
         table = tables.get(layer.name, {})
         fold = _fold_of_table(f"{path}: [{layer.name}]", layer, table)
-        check_fold(layer, replace(Fold(memory=fold.memory, pad=True), **{
+        check_fold(layer, replace(Fold(memory=fold.memory, pad=True, steps=fold.steps), **{
             axis.key: table[axis.key] for axis in axes(layer) if axis.key in table},
             **({"pad": table["pad"]} if "pad" in table else {})))
     return pins
@@ -165,12 +175,15 @@ def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
         raise FoldError(f"{where}: must be a table, such as pe = 16")
     kinds: dict[str, Callable[[Any], bool]] = {
         "pe": lambda v: type(v) is int, "simd": lambda v: type(v) is int,
-        "memory": lambda v: isinstance(v, str), "pad": lambda v: isinstance(v, bool)}
+        "memory": lambda v: isinstance(v, str), "pad": lambda v: isinstance(v, bool),
+        "steps": lambda v: isinstance(v, str)}
     keys = [axis.key for axis in axes(layer)]
     if isinstance(layer, MatMul | Depthwise | Threshold | TopK | Window):
         keys.append("memory")
     if any(axis.pads for axis in axes(layer)):
         keys.append("pad")
+    if getattr(layer, "thresholds", None) is not None:
+        keys.append("steps")
     kinds = {key: kinds[key] for key in keys}
     for key, value in table.items():
         if key not in kinds:
@@ -185,7 +198,8 @@ def _fold_of_table(where: str, layer: Layer, table: Any) -> Fold:
 def folds_as_toml(network: Network) -> str:
     """Write the folds of all layers, to be edited and read again by ``fold_from_file``."""
     lines = ["# PE: rows or channels side by side. SIMD: columns side by side. memory: "
-             + ", ".join(MEMORIES) + "; of windows " + ", ".join(WINDOW_MEMORIES) + ".", ""]
+             + ", ".join(MEMORIES) + "; of windows " + ", ".join(WINDOW_MEMORIES) + ".",
+             "# steps: how thresholds are compared: " + ", ".join(STEPS) + ".", ""]
     for layer in network.layers:
         fold = layer.fold
         lines.append(f"[{layer.name}]")
@@ -199,5 +213,7 @@ def folds_as_toml(network: Network) -> str:
             lines.append(f'memory = "{fold.memory}"')
         if fold.pad:
             lines.append("pad = true")
+        if fold.steps != "auto":
+            lines.append(f'steps = "{fold.steps}"')
         lines.append("")
     return "\n".join(lines)

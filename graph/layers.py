@@ -46,12 +46,14 @@ class Fold:
 
     ``pe`` rows or channels side by side, ``simd`` columns side by side; ``memory`` is "auto",
     "logic", "lutrom" or "block"; ``pad`` lets PE and SIMD not divide: the matrix is padded.
+    ``steps`` says how thresholds are compared: "auto", "parallel" or "search".
     """
 
     pe: int = 1
     simd: int = 1
     memory: str = "auto"
     pad: bool = False
+    steps: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)

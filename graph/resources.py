@@ -75,10 +75,11 @@ def layer_parts(layer: Layer, fold: Fold, family: str, *, writable: bool = False
     mh, mw = layer.weights.shape
     if ceil(mh / fold.pe) == ceil(mw / fold.simd) == 1 and not writable:
         facts = matrix_facts(layer.weights, layer.thresholds, layer.i.shape, layer.w_shape, False)
-        return "flat", flat(facts, family)
+        return "flat", flat(facts, family, style=fold.steps, exact=exact)
     facts = matrix_facts(layer.weights, layer.thresholds, layer.i.shape, layer.w_shape,
                          FAMILIES[family].lut6, writable)
-    return "mvtu", mvtu(facts, fold.pe, fold.simd, fold.memory, family, exact)
+    return "mvtu", mvtu(facts, fold.pe, fold.simd, fold.memory, family, style=fold.steps,
+                        exact=exact)
 
 
 def unit_resources(unit: Any, family: str) -> Resources:

@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Costs: what the solver reckons with: folds of a layer, and what stands between layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from amaranth import Shape
+
+from quinnoa.rtl.bank import SEARCH_FROM, can_search
 
 from .cost.streams import fork as fork_parts
 from .lanes import Axis, axes, cycles, i_lanes, o_lanes
@@ -27,6 +29,8 @@ Pins = Mapping[str, Mapping[str, Any]]
 # Folds that do more at once than this many times the least that is needed, and than so much, are
 # not looked at: they could only save a width converter.
 _SPARE, _SMALL = 4, 64
+# With fewer steps than that there is nothing to search.
+_FEW = 3
 # Padded folds may do so many times the least.
 _PADDED = 2
 
@@ -97,17 +101,18 @@ def take(parts: Parts, fold: Fold, terms: Terms,
     return need
 
 
-def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None, *,
-            ultra: bool = False) -> list[Fold]:
+def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None,
+            terms: Terms | None = None) -> list[Fold]:
     """Return the folds of a layer that the solver chooses from: none needs more than ``target``.
 
     Every number that divides, in every combination that does not do many times as much at once as
     is needed; and of a matrix those that it is padded for, as far as no less of PE, nor of SIMD,
     would do. Each with its weights, or windows, in LUTs and in block RAM, windows in UltraRAM if
-    there is any; combinational weights, which lengthen the path that they are in, only if they are
-    pinned.
+    there is any, thresholds compared in parallel or searched for; combinational weights, which
+    lengthen the path that they are in, only if they are pinned.
     """
-    pins = dict(pins or {})
+    pins, terms = dict(pins or {}), terms or Terms()
+    memories = [pins["memory"]] if "memory" in pins else _memories(layer, terms)
     of = axes(layer)
     fixed = {axis.key: pins[axis.key] for axis in of if axis.key in pins}
     if isinstance(layer, MatMul):
@@ -123,8 +128,9 @@ def choices(layer: Layer, target: int, pins: Mapping[str, Any] | None = None, *,
         if not pad and any(_uneven(axis, sized[axis.key]) for axis in of):
             continue
         if cycles(layer, fold) <= target:
-            memories = [pins["memory"]] if "memory" in pins else _memories(layer, ultra)
-            found += [Fold(fold.pe, fold.simd, memory, pad) for memory in memories]
+            styles = [pins["steps"]] if "steps" in pins else _styles(layer, fold.pe, terms)
+            found += [Fold(fold.pe, fold.simd, memory, pad, steps)
+                      for memory, steps in product(memories, styles)]
     return found
 
 
@@ -178,13 +184,27 @@ def _sizes(whole: int) -> list[int]:
     return sorted({ceil(whole / parts) for parts in range(1, whole + 1)})
 
 
-def _memories(layer: Layer, ultra: bool) -> tuple[str, ...]:
+def _memories(layer: Layer, terms: Terms) -> Sequence[str]:
     """Return where weights, or windows, may be. What UltraRAM holds at first cannot be given."""
     if isinstance(layer, Window):
-        return ("lutram", "block", "ultra") if ultra else ("lutram", "block")
+        return ("lutram", "block", "ultra") if terms.ultra else ("lutram", "block")
     if isinstance(layer, MatMul | Depthwise):
         return "lutrom", "block"
     return ("auto",)
+
+
+def _styles(layer: Layer, pe: int, terms: Terms) -> Sequence[str]:
+    """Return how thresholds may be compared. What is written is compared as the unit has it.
+
+    Where they are the same in all cycles, a few take as many LUTs in either style by synthesis,
+    and a search four times the flip-flops.
+    """
+    thresholds = getattr(layer, "thresholds", None)
+    if terms.writable or thresholds is None:
+        return ("auto",)
+    fixed = any(axis.key == "pe" and pe >= axis.size for axis in axes(layer))
+    few = thresholds.steps < (SEARCH_FROM if fixed else _FEW)
+    return ("parallel",) if few or not can_search(thresholds) else ("parallel", "search")
 
 
 def fork(stream: Stream, lanes: int, ways: int, family: str) -> Resources:

@@ -37,7 +37,7 @@ class Option:
 def options(parts: Parts, target: int, terms: Terms, pins: Any = None) -> list[Option]:
     """Return the folds of a layer within ``target`` cycles that none of the same lanes beats."""
     layer = parts[0]
-    folds = choices(layer, target, pins, ultra=terms.ultra)
+    folds = choices(layer, target, pins, terms)
     if not folds:
         least, pinned = _least(layer, pins or {})
         at_once = (f", {layer.pixels} pixel{'s' * (layer.pixels > 1)} at once"
@@ -88,11 +88,13 @@ class Model:
             zip(self.network.layers, self._options, self._layers, strict=True)])
 
     def _named(self, layer: Layer, option: Option) -> Fold:
-        """Return the fold of an option; its memory as "auto", where that is no other."""
-        auto = replace(option.fold, memory="auto")
-        costs = self._terms.costs(take(self._parts[layer.name], auto, self._terms))
-        pinned = "memory" in self._pins.get(layer.name, {})
-        return auto if (costs == option.cost).all() and not pinned else option.fold
+        """Return the fold of an option; what is pinned by no one as "auto", if that is no other."""
+        fold, pins = option.fold, self._pins.get(layer.name, {})
+        for key in {"memory", "steps"} - set(pins):
+            auto = replace(fold, **{key: "auto"})
+            costs = self._terms.costs(take(self._parts[layer.name], auto, self._terms))
+            fold = auto if (costs == option.cost).all() else fold
+        return fold
 
     def _variable(self, values: Sequence[Any]) -> int:
         self._values.append(list(values))

@@ -79,6 +79,8 @@ def _check_writable(network: Network) -> None:
         where = f"{layer.name} ({layer.source})" if layer.source else layer.name
         if layer.fold.memory == "logic":
             wrong.append(f'{where}: memory = "logic" cannot be written; take auto, lutrom or block')
+        if layer.fold.steps == "search" and isinstance(layer, MatMul):
+            wrong.append(f'{where}: steps = "search" cannot be written; take auto or parallel')
         thresholds = layer.thresholds if isinstance(layer, _STEPPED) else None
         if thresholds is None:
             continue
@@ -211,7 +213,8 @@ def shape_text(network: Network, family: Family = GENERIC) -> str:
         if isinstance(layer, MatMul | Depthwise):
             facts["weights of"] = repr(layer.w_shape)
         fold = layer.fold
-        facts["fold"] = f"{fold.pe} {fold.simd} {fold.memory} {fold.pad}"
+        facts["fold"] = f"{fold.pe} {fold.simd} {fold.memory} {fold.pad}" + (
+            f" {fold.steps}" if fold.steps != "auto" else "")
         lines.append(json.dumps(facts, sort_keys=True))
     return "\n".join(lines)
 

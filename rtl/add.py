@@ -44,6 +44,8 @@ class AddUnit(wiring.Component):
         Channels side by side; must divide ``channels``.
     thresholds : Thresholds, optional
         For ``channels`` channels, or one for all of them.
+    style : str
+        How thresholds are compared, "parallel" or "search": as those of a ``ThresholdUnit``.
     writable : bool
         The thresholds, which there must be, can be written at run time, as those of a
         ``ThresholdUnit``.
@@ -62,8 +64,8 @@ class AddUnit(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None, writable=False,
-                 family=GENERIC):
+    def __init__(self, *, multipliers, shapes, channels, lanes, thresholds=None, style="auto",
+                 writable=False, family=GENERIC):
         if not len(multipliers) == len(shapes) >= 1:
             raise ValueError(f"every input has a multiplier and a shape: there are "
                              f"{len(multipliers)} multipliers and {len(shapes)} shapes")
@@ -86,7 +88,7 @@ class AddUnit(wiring.Component):
         self._terms, self._offset = _split(self.multipliers, self.shapes)
         self._levels = max((len(self._terms) + (self._offset != 0) - 1).bit_length(), 1)
         options = {"thresholds": thresholds, "lanes": lanes, "channels": channels,
-                   "a_shape": self.sum_shape, "family": family}
+                   "a_shape": self.sum_shape, "style": style, "family": family}
         self._bank = (None if thresholds is None else
                       writable_bank(**options) if writable else bank(**options))
         self._pipeline = self._levels + (0 if thresholds is None else self._bank.latency)

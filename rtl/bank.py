@@ -12,7 +12,8 @@ from .steps import Steps, raw_shape, stored
 from .table import Table
 from .thresholds import NEVER
 
-__all__ = ["STYLES", "Comparators", "Search", "bank", "cheapest_style"]
+__all__ = ["SEARCH_FROM", "STYLES", "Comparators", "Search", "bank", "can_search",
+           "cheapest_style"]
 
 STYLES = ("parallel", "search")
 # 16 lanes of 64 channels, LUTs by Yosys for xc7, in parallel and by search: 3 steps of 10 bits
@@ -31,11 +32,16 @@ def bank(*, thresholds, lanes, channels, a_shape, style="auto", family=GENERIC):
                 family=family)
 
 
-def cheapest_style(thresholds):
-    """Return "search" for many steps, where every channel only rises or only falls."""
+def can_search(thresholds):
+    """Tell whether every channel only rises or only falls."""
     real, falls = thresholds.values < NEVER, thresholds.falls
-    both = (falls & real).any(axis=1) & (~falls & real).any(axis=1)
-    return "search" if thresholds.steps >= SEARCH_FROM and not both.any() else "parallel"
+    return not ((falls & real).any(axis=1) & (~falls & real).any(axis=1)).any()
+
+
+def cheapest_style(thresholds):
+    """Return "search" for many steps, where they can be searched for."""
+    many = thresholds.steps >= SEARCH_FROM
+    return "search" if many and can_search(thresholds) else "parallel"
 
 
 def delayed(m, value, cycles):
@@ -194,7 +200,8 @@ class Search(_Bank):
     a memory with the nodes of that level alone, and compares.
 
     Timing: each of the ``ceil(log2(steps + 1))`` levels takes 2 cycles, 3 where it reads block RAM,
-    1 where its threshold is always the same; setting off the base or the sense of a channel takes 1.
+    1 where its threshold is always the same; setting off the base or the sense of a channel takes
+    1.
     """
 
     def __init__(self, *, thresholds, lanes, channels, a_shape, family=GENERIC):

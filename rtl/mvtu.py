@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
-from .bank import bank, cheapest_style
+from .bank import STYLES, bank, cheapest_style
 from .checks import check_alike, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
 from .families import GENERIC
@@ -56,6 +56,8 @@ class MVTU(wiring.Component):
     pad : bool
         Take PE and SIMD that do not divide. The last beat of a vector then has lanes past its
         end: 0 bits, on ``i`` as on ``o``.
+    style : str
+        How thresholds are compared, "parallel" or "search": as those of a ``ThresholdUnit``.
     family : Family
         How dot products are built.
     writable : bool
@@ -77,7 +79,12 @@ class MVTU(wiring.Component):
     o: stream.Interface
 
     def __init__(self, weights, *, pe, simd, x_shape, w_shape, thresholds=None, memory="auto",
-                 pad=False, family=GENERIC, writable=False):
+                 pad=False, style="auto", family=GENERIC, writable=False):
+        if style not in ("auto", *STYLES):
+            raise ValueError(f"style must be auto, {', '.join(STYLES)}: it is {style!r}")
+        if style == "search" and writable:
+            raise ValueError('thresholds that are written are compared in parallel: style is '
+                             '"search"')
         weights = check_weights(weights, w_shape)
         self.mh, self.mw = weights.shape
         check_thresholds(thresholds, self.mh)
@@ -106,7 +113,7 @@ class MVTU(wiring.Component):
         replay = 0 if self.nf == 1 else 1 if self.sf == 1 else 2 + self._deep
         self._operands_at = max(replay, self._weights.latency)
         self._sum_at = self._operands_at + self._accumulator().latency
-        self._bank = self._lay_bank()
+        self._bank = self._lay_bank(style)
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
         self._beat_at = (self._sum_at + self._bank.latency if self._bank else
@@ -153,12 +160,12 @@ class MVTU(wiring.Component):
         return weights, (Rows.of_values(low, high, **meaning) if steps is None else
                          Rows.of_steps(low, high, *steps, **meaning, alike=self.writable))
 
-    def _lay_bank(self):
+    def _lay_bank(self, style):
         """Return the bank that searches for the steps of the rows; None where there are few."""
         if self.thresholds is None or self.writable:
             return None
         thresholds = self._rows.thresholds(self.y_shape)
-        if cheapest_style(thresholds) == "parallel":
+        if (cheapest_style(thresholds) if style == "auto" else style) == "parallel":
             return None
         return bank(thresholds=thresholds, lanes=self.pe, channels=self.mh,
                     a_shape=signed(self.acc_width), style="search", family=self._family)

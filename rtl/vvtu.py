@@ -51,6 +51,8 @@ class VVTU(wiring.Component):
         Step functions of all rows, or one for every row. Without, ``y`` is the sums.
     memory : str
         Where the weights are: "auto", "logic", "lutrom" or "block"; see ``WeightMemory``.
+    style : str
+        How thresholds are compared, "parallel" or "search": as those of a ``ThresholdUnit``.
     family : Family
         How products are built.
     writable : bool
@@ -70,7 +72,7 @@ class VVTU(wiring.Component):
     o: stream.Interface
 
     def __init__(self, weights, *, multiplier=1, pe, x_shape, w_shape, thresholds=None,
-                 memory="auto", family=GENERIC, writable=False):
+                 memory="auto", style="auto", family=GENERIC, writable=False):
         weights = check_weights(weights, w_shape)
         rows, self.k = weights.shape
         check_thresholds(thresholds, rows)
@@ -84,7 +86,7 @@ class VVTU(wiring.Component):
         self.x_shape = x_shape if is_bipolar(x_shape) else Shape.cast(x_shape)
         self.w_shape = w_shape if is_bipolar(w_shape) else Shape.cast(w_shape)
         self.weights, self.thresholds, self._family = weights, thresholds, family
-        self.writable = writable
+        self.writable, self._style = writable, style
 
         words, width = self._lay_weights(weights)
         self._weights = make_memory(words, width=width, memory=memory, writable=writable,
@@ -180,7 +182,7 @@ class VVTU(wiring.Component):
                            falls=np.broadcast_to(self.thresholds.falls, values.shape))
         self.y_shape, self.acc_width = self.thresholds.shape, a_shape.width
         self._bank = bank(thresholds=moved, lanes=self.lanes, channels=count, a_shape=a_shape,
-                          family=self._family)
+                          style=self._style, family=self._family)
         return -middle[:, 0], None
 
     @property
@@ -202,7 +204,7 @@ class VVTU(wiring.Component):
         if self.thresholds is not None:
             self._bank = writable_bank(thresholds=self.thresholds, lanes=self.lanes,
                                        channels=len(self.weights), a_shape=sum_shape,
-                                       family=self._family)
+                                       style=self._style, family=self._family)
             self.y_shape = self.thresholds.shape
         return rows.start, rows.rest if rows.scale == 2 else None
 

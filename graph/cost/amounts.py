@@ -46,12 +46,12 @@ class Parts:
         self.lut[part] = self.lut.get(part, 0) + lut
         self.ff += ff
 
-    def take(self, other: "Parts") -> None:
-        """Add all of another's."""
-        self.exact += other.exact
+    def take(self, other: "Parts", times: float = 1) -> None:
+        """Add all of another's, so many ``times``."""
+        self.exact += times * other.exact
         for part, lut in other.lut.items():
-            self.lut[part] = self.lut.get(part, 0) + lut
-        self.ff += other.ff
-        self.halves += other.halves
-        self.uram += other.uram
-        self.dsp += other.dsp
+            self.lut[part] = self.lut.get(part, 0) + times * lut
+        self.ff += times * other.ff
+        self.halves += round(times * other.halves)
+        self.uram += round(times * other.uram)
+        self.dsp += round(times * other.dsp)

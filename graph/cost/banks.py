@@ -20,7 +20,7 @@ __all__ = ["bank", "threshold"]
 def threshold(unit: Any, family: str) -> Parts:
     """Return the parts of a ``ThresholdUnit``."""
     parts, made = Parts(), unit._bank
-    bank(parts, made, family)
+    bank(parts, made, 1, family)
     outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
     parts.add("control", 4, made.latency)
     counter(parts, made.groups, family, addresses=True)
@@ -29,17 +29,19 @@ def threshold(unit: Any, family: str) -> Parts:
     return parts
 
 
-def bank(parts: Parts, made: Any, family: str, *, before: int = 0) -> None:
-    """Add a bank, without what tells it the group; with the registers that stand ``before`` it.
+def bank(parts: Parts, made: Any, times: float, family: str, *, before: int = 0) -> None:
+    """Add a bank so many ``times``, without what tells it the group.
 
-    Those are in a row with its own.
+    With the registers that stand ``before`` it, in a row with its own.
     """
+    one = Parts()
     if isinstance(made, Comparators):
-        _comparators(parts, made, family, before)
+        _comparators(one, made, family, before)
     elif isinstance(made, WritableComparators | WritableSearch):
-        _written(parts, made, family, before)
+        _written(one, made, family, before)
     else:
-        _search(parts, made, family, before)
+        _search(one, made, family, before)
+    parts.take(one, times)
 
 
 def _only_signs(a_shape: Shape, values: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from amaranth import Shape, ShapeCastable, signed
 
-from quinnoa.rtl.bank import Search, cheapest_style
+from quinnoa.rtl.bank import Search, can_search, cheapest_style
 from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.raw import RawSum
 from quinnoa.rtl.rows import Rows, simplify_steps, type_range, value_range
@@ -16,6 +16,9 @@ from quinnoa.rtl.shapes import shape_for
 from quinnoa.rtl.thresholds import Thresholds
 
 __all__ = ["Facts", "Same", "bits_of_shape", "columns_of", "matrix_facts"]
+
+# Lanes of a bank that stand for all where an estimate will do.
+_FEW = 8
 
 
 class Same:
@@ -53,8 +56,8 @@ class Facts:
         Thresholds a row; without thresholds 0.
     constants : dict of str to (array, int)
         By name what the rows need: (MH, elements) and the bits of an element.
-    searched : Thresholds, optional
-        Of the bank that searches for steps, where there are many.
+    searchable : Thresholds, optional
+        Of the bank that searches for steps, where one can.
     writable : bool
         Weights and constants are written at run time: widths are those that any may need.
     """
@@ -72,9 +75,9 @@ class Facts:
     constants: dict[str, tuple[np.ndarray, int]]
     weights: np.ndarray
     writable: bool
-    searched: Thresholds | None = None
+    searchable: Thresholds | None = None
     _columns: dict[tuple[str, int], tuple[int, int, int]] = field(default_factory=dict)
-    _banks: dict[tuple[int, str], Search] = field(default_factory=dict)
+    _banks: dict[tuple[int, int, str], Search] = field(default_factory=dict)
 
     def columns(self, name: str, pe: int) -> tuple[int, int, int]:
         """Return of a constant's words the bits, those that vary, and how many of them differ."""
@@ -84,13 +87,27 @@ class Facts:
             found = self._columns[name, pe] = columns_of(values, bits, pe)
         return found
 
-    def bank(self, pe: int, family: str) -> Search:
-        """Return the bank that searches for the steps of ``pe`` rows at a time."""
-        if (pe, family) not in self._banks:
-            self._banks[pe, family] = Search(
-                thresholds=self.searched, lanes=pe, channels=self.mh, a_shape=signed(self.width),
+    def searches(self, style: str) -> bool:
+        """Tell whether steps are searched for, in one style or another."""
+        if self.searchable is None:
+            return False
+        return (cheapest_style(self.searchable) if style == "auto" else style) == "search"
+
+    def bank(self, pe: int, family: str, exact: bool = True) -> tuple[Search, float]:
+        """Return the bank that searches for the steps of ``pe`` rows at a time.
+
+        Or, where it need not be ``exact``, that of a few of its lanes; and how often to count it.
+        """
+        lanes = pe if exact else min(pe, _FEW)
+        if (pe, lanes, family) not in self._banks:
+            all_of, kept = self.searchable, np.flatnonzero(np.arange(self.mh) % pe < lanes)
+            assert all_of is not None and all_of.base is not None and all_of.falls is not None
+            self._banks[pe, lanes, family] = Search(
+                thresholds=Thresholds(all_of.values[kept], all_of.shape, all_of.base[kept],
+                                      all_of.falls[kept]),
+                lanes=lanes, channels=len(kept), a_shape=signed(self.width),
                 family=FAMILIES[family])
-        return self._banks[pe, family]
+        return self._banks[pe, lanes, family], pe / lanes
 
 
 def columns_of(values: np.ndarray, bits: int, lanes: int) -> tuple[int, int, int]:
@@ -134,17 +151,16 @@ def _matrix_facts(weights: Same, thresholds: Same, x_shape: Any, w_shape: Any,
         rows = Rows.of_steps(low, high, *stepped, **meaning, alike=writable)
         y_bits = bits_of_shape(steps.shape)
     constants = {"start": (rows.start.reshape(mh, 1), rows.width)}
-    searched = None if steps is None or writable else rows.thresholds(steps.shape)
-    if searched is not None and cheapest_style(searched) == "parallel":
-        searched = None
-    if searched is None:
-        constants |= _row_constants(rows, y_bits, writable)
+    constants |= _row_constants(rows, y_bits, writable)
+    searchable = None if steps is None or writable else rows.thresholds(steps.shape)
+    if searchable is not None and not can_search(searchable):
+        searchable = None
     return Facts(mh, mw, x_shape, w_shape, bits_of_shape(x_shape), bits_of_shape(w_shape), y_bits,
-                 rows.width, rows.steps, rows.scale, constants, w, writable, searched)
+                 rows.width, rows.steps, rows.scale, constants, w, writable, searchable)
 
 
 def _row_constants(rows: Rows, y_bits: int, writable: bool) -> dict[str, tuple[np.ndarray, int]]:
-    """Return what rows need besides their start, where they are not searched."""
+    """Return what rows need besides their start, where steps are not searched for."""
     constants = {}
     if rows.steps > 1:
         constants["compare"] = rows.compare, rows.width

@@ -13,7 +13,7 @@ from .facts import Facts
 __all__ = ["flat"]
 
 
-def flat(facts: Facts, family: str) -> Parts:
+def flat(facts: Facts, family: str, *, style: str = "auto", exact: bool = True) -> Parts:
     """Return the parts of an MVTU with PE = MH and SIMD = MW.
 
     Rows share what they have in common: of three inputs there is one sum, and there are four
@@ -28,9 +28,10 @@ def flat(facts: Facts, family: str) -> Parts:
     parts.add("accumulate", mh * width, mh * width)
     steps = facts.steps
     first = plain_latency(mw, facts.x_shape, facts.w_shape)
-    beat_at = first + 1 + (facts.bank(mh, family).latency if facts.searched else steps > 1)
-    if facts.searched:
-        bank(parts, facts.bank(mh, family), family)
+    searches = facts.searches(style)
+    beat_at = first + 1 + (facts.bank(mh, family, exact)[0].latency if searches else steps > 1)
+    if searches:
+        bank(parts, *facts.bank(mh, family, exact), family)
     elif steps > 1:
         parts.add("compare_fixed", mh * (steps - 1) * width / 4)
         parts.add("count", mh * facts.y_bits, mh * steps)

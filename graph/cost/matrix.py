@@ -51,8 +51,8 @@ def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, late
     parts.add("deep" if depth > 64 else part, luts, columns * latency)
 
 
-def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
-         exact: bool = True) -> Parts:
+def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str, *,
+         style: str = "auto", exact: bool = True) -> Parts:
     """Return the parts of an MVTU that is folded in time."""
     parts = Parts()
     nf, sf = ceil(facts.mh / pe), ceil(facts.mw / simd)
@@ -108,12 +108,13 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str,
     # What the rows are compared with, their counts, and out.
     start_at = operands_at + init_at
     levels = _levels(steps)
-    beat_at = start_at + 1 + (facts.bank(pe, family).latency if facts.searched else
+    searches = facts.searches(style)
+    beat_at = start_at + 1 + (facts.bank(pe, family, exact)[0].latency if searches else
                               (steps > 1) + len(levels[1:]))
     parts.ff += beat_at
-    _constants(parts, facts, nf, pe, start_at, beat_at, family)
-    if facts.searched:
-        bank(parts, facts.bank(pe, family), family)
+    _constants(parts, facts, nf, pe, start_at, beat_at, family, searches)
+    if searches:
+        bank(parts, *facts.bank(pe, family, exact), family)
     else:
         _count(parts, facts, pe, nf, levels)
     outlet(parts, pe * facts.y_bits, beat_at, family, sf)
@@ -139,13 +140,14 @@ def _replay(parts: Parts, sf: int, x: int, deep: bool, family: str) -> None:
 
 
 def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat_at: int,
-               family: str) -> None:
+               family: str, searches: bool) -> None:
     """Add the constants of the rows, and the counter that reads them."""
     if nf == 1 and not facts.writable:
         return
     wanted = {"start": start_at, "compare": start_at + 1, "falls": start_at + 1, "base": beat_at,
               "rest": start_at + 1}
-    found = {name: facts.columns(name, pe) for name in facts.constants}
+    found = {name: facts.columns(name, pe) for name in facts.constants
+             if name == "start" or not searches}
     latency = {}
     for name, (width, varied, columns) in found.items():
         if facts.writable and name in _WRITTEN:
@@ -158,7 +160,7 @@ def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat
             latency[name] = rom_latency(nf, width, columns, "auto", family)
             rom(parts, "constants", nf, varied, columns, latency[name], family)
     asked = {name: wanted[name] - cycles for name, cycles in latency.items() if cycles}
-    if facts.searched:
+    if searches:
         asked["group"] = start_at + 1
     elif nf * pe > facts.mh:
         parts.add("constants", 1, 1)

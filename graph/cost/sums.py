@@ -47,7 +47,7 @@ def add(unit: Any, family: str) -> Parts:
         level = following
     if unit.thresholds is not None:
         made = unit._bank
-        bank(parts, made, family, before=1)
+        bank(parts, made, 1, family, before=1)
         if unit.writable:
             connected(parts, sizes(made.memories))
         counter(parts, made.groups, family)
@@ -153,7 +153,7 @@ def vvtu(unit: Any, family: str) -> Parts:
     if unit._keeps and (unit._deep or unit.thresholds is None):
         parts.ff += lanes * width
     if unit.thresholds is not None:
-        bank(parts, unit._bank, family, before=int(ahead))
+        bank(parts, unit._bank, 1, family, before=int(ahead))
     return parts
 
 

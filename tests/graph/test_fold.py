@@ -38,6 +38,7 @@ from quinnoa.graph.resources import layer_resources
 from quinnoa.graph.solver_costs import Terms, network_resources
 from quinnoa.graph.units import plan
 from quinnoa.rtl.families import GENERIC
+from quinnoa.rtl.thresholds import Thresholds
 
 
 def small():
@@ -86,7 +87,7 @@ def test_refuses_a_device_that_is_too_small():
 
 def test_folds_are_read_as_they_were_written(tmp_path):
     net = small()
-    net = net.with_layers([net.layers[0].folded(Fold(4, 6, "block")),
+    net = net.with_layers([net.layers[0].folded(Fold(4, 6, "block", steps="search")),
                            net.layers[1].folded(Fold(4, 3, pad=True))])
     file = tmp_path / "fold.toml"
     file.write_text(folds_as_toml(net))
@@ -102,8 +103,11 @@ def test_folds_are_read_as_they_were_written(tmp_path):
     ("[mvtu0]\npe = 0", "mvtu0: pe is 0, but must be at least 1"),
     ("[mvtu0]\nmemory = 'paper'", "mvtu0: memory is 'paper', but must be one of auto, logic, "
                                   "lutrom, block"),
+    ("[mvtu0]\nsteps = 'guess'", "mvtu0: steps is 'guess', but must be one of auto, parallel, "
+                                 "search"),
     ("[mvtu0]\npe = true", "[mvtu0]: pe = True is not of the right type"),
-    ("[mvtu0]\nturbo = 1", "[mvtu0]: unknown key turbo; a mvtu folds by pe, simd, memory, pad"),
+    ("[mvtu0]\nturbo = 1", "[mvtu0]: unknown key turbo; a mvtu folds by pe, simd, memory, pad, "
+                           "steps"),
     ("mvtu0 = 3", "[mvtu0]: must be a table, such as pe = 16"),
     ("pe = = 3", "not a fold file: Invalid value (at line 1, column 6)"),
 ])
@@ -113,6 +117,17 @@ def test_refuses_fold_files_that_cannot_be(tmp_path, text, message):
     with pytest.raises(FoldError) as error:
         fold_from_file(small(), file)
     assert str(error.value).removeprefix(f"{file}: ") == message
+
+
+def test_refuses_to_search_for_steps_up_and_down(tmp_path):
+    first, second = small().layers
+    both = Thresholds([[0, 2, 4]], unsigned(1), falls=[[False, True, False]])
+    net = small().with_layers([replace(first, thresholds=both), second])
+    file = tmp_path / "fold.toml"
+    file.write_text("[mvtu0]\nsteps = 'search'")
+    with pytest.raises(FoldError, match=r"^mvtu0: steps is 'search', but in some channel the "
+                                        r"activation both rises and falls; take auto or parallel$"):
+        fold_from_file(net, file)
 
 
 def image_layers():

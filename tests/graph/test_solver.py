@@ -19,8 +19,10 @@ from quinnoa.graph.resources import Resources, layer_resources, unit_resources
 from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
 from quinnoa.graph.solver_costs import Terms, ends_resources, network_resources
 from quinnoa.graph.solver_widths import between, least_between
+from quinnoa.rtl.bank import STYLES
 from quinnoa.rtl.families import XC7
 from quinnoa.rtl.shapes import BIPOLAR
+from tests.layered import cnv_like
 
 
 def mlp():
@@ -73,8 +75,8 @@ NETWORKS = {"lines": lines(), "mlp": mlp(), "branches": branches(), "images": im
 XC = Terms()
 
 
-def all_folds(layer, ultra):
-    """Return every fold there is of a layer: all numbers, padded or not, all memories."""
+def all_folds(layer, terms):
+    """Return every fold there is of a layer: all numbers, padded or not, all that may be chosen."""
     keys = [axis.key for axis in axes(layer)]
     for values in itertools.product(*(
             range(1, axis.size + 1) if axis.pads else axis.choices for axis in axes(layer))):
@@ -82,9 +84,14 @@ def all_folds(layer, ultra):
                      for axis, value in zip(axes(layer), values, strict=True))
         kinds = ["lutrom", "block"] if isinstance(layer, MatMul | Depthwise) else ["auto"]
         if isinstance(layer, Window):
-            kinds = ["lutram", "block", *["ultra"] * ultra]
-        for memory in kinds:
-            yield Fold(**dict(zip(keys, values, strict=True)), memory=memory, pad=uneven)
+            kinds = ["lutram", "block", *["ultra"] * terms.ultra]
+        stepped = getattr(layer, "thresholds", None) is not None and not terms.writable
+        # Three steps that are the same in all cycles are not searched for.
+        whole = values[0] >= axes(layer)[0].size
+        styles = STYLES[:1] if stepped and whole else STYLES if stepped else ["auto"]
+        for memory, steps in itertools.product(kinds, styles):
+            yield Fold(**dict(zip(keys, values, strict=True)), memory=memory, pad=uneven,
+                       steps=steps)
 
 
 _ALL = {}
@@ -99,7 +106,7 @@ def exhausted(name, terms=XC):
     """Return cycles, LUTs, block RAMs, UltraRAMs of a network in all combinations of all folds."""
     if (name, terms) not in _ALL:
         net, found = NETWORKS[name], []
-        folded_layers = [[layer.folded(fold) for fold in all_folds(layer, terms.ultra)]
+        folded_layers = [[layer.folded(fold) for fold in all_folds(layer, terms)]
                          for layer in net.layers]
         for layers in itertools.product(*folded_layers):
             folded = net.with_layers(layers)
@@ -227,6 +234,19 @@ def test_what_is_pinned_stays_and_the_rest_is_the_best(tmp_path):
     assert DEFAULT_BUDGET.cost(found.whole) == pytest.approx(best)
 
 
+def test_thresholds_are_compared_in_the_style_that_takes_less():
+    net = network((32, 32, 8), [(1, 1), (1, 1)], (2, 2, 2))
+    found = solve_cycles(net, 256, steps=False)
+    assert [layer.fold.steps for layer in found.network.layers] == ["search", "auto"]
+    pinned = solve_cycles(net, 256, pins={"mvtu0": {"steps": "parallel"}}, steps=False)
+    assert pinned.whole.lut > found.whole.lut
+    # The same folds laid, too.
+    in_parallel = replace(found.network.layers[0].fold, steps="parallel")
+    first = found.network.layers[0]
+    assert layer_resources(first, in_parallel, "xc7").lut > layer_resources(
+        first, first.fold, "xc7").lut
+
+
 @pytest.mark.parametrize("text, target, message", [
     ("[mvtu0]\npe = 1\nsimd = 2", 8,
      "mvtu0 needs at least 12 cycles a frame, with pe = 1, simd = 2: 8 cannot be reached"),
@@ -291,6 +311,16 @@ def test_a_solution_says_what_limits_it_and_what_a_step_costs():
         f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT and +0 block RAMs.",
         f"A step slower: {slower.cycles} cycles for {slower.lut:+} LUT and +0 block RAMs."])
     assert slower.cycles > solution.cycles and slower.lut < 0
+
+
+@pytest.mark.parametrize("target", [128, 256, 1024])
+@pytest.mark.parametrize("name", ["mvtu0", "pool0"])
+def test_more_pixels_at_once_than_are_needed_save_nothing(name, target):
+    net = cnv_like()
+    least = solve_cycles(net, target, steps=False)
+    assert all(layer.pixels == 1 for layer in least.network.layers)
+    more = solve_cycles(net, target, pins={name: {"pixels": 2}}, steps=False)
+    assert DEFAULT_BUDGET.cost(more.whole) >= DEFAULT_BUDGET.cost(least.whole)
 
 
 def test_a_network_beyond_the_device_is_the_cheapest_all_the_same():

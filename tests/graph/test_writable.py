@@ -221,6 +221,8 @@ RANKS = Thresholds([[0, 4]] * 4, unsigned(12))
      "mvtu0 (Conv_0): thresholds to 12 bits; at most 8 can be written"),
     (change(2, fold=Fold(5, 2, "logic")),
      'mvtu1: memory = "logic" cannot be written; take auto, lutrom or block'),
+    (change(0, fold=Fold(steps="search")),
+     'mvtu0 (Conv_0): steps = "search" cannot be written; take auto or parallel'),
 ])
 def test_refuses_what_cannot_be_written(network, line):
     with pytest.raises(UnsupportedModel) as raised:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinnoa.rtl.add import AddUnit
+from quinnoa.rtl.bank import Search
 from quinnoa.rtl.shapes import BIPOLAR, is_bipolar, range_of
 from quinnoa.rtl.thresholds import Thresholds
 from quinnoa.sim.streams import run_streams, schedule_streams, stalls
@@ -41,9 +42,9 @@ def make_vectors(rng, shape, count, channels):
 
 
 def run_and_compare(multipliers, shapes, channels, lanes, thresholds, *, vectors=12, seed=0,
-                    i_densities=(0,), o_density=0):
+                    i_densities=(0,), o_density=0, style="auto"):
     dut = AddUnit(multipliers=multipliers, shapes=shapes, channels=channels, lanes=lanes,
-                  thresholds=thresholds)
+                  thresholds=thresholds, style=style)
     rng = np.random.default_rng(seed)
     x = [make_vectors(rng, shape, vectors, channels) for shape in shapes]
     # The extremes of the sum, too.
@@ -114,3 +115,10 @@ def test_ii_and_latency_are_as_stated(multipliers, shapes, channels, lanes, thre
 def test_refuses(multipliers, shapes, channels, lanes, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         AddUnit(multipliers=multipliers, shapes=shapes, channels=channels, lanes=lanes)
+
+
+@pytest.mark.parametrize("style", ["parallel", "search"])
+def test_thresholds_are_compared_as_asked(style):
+    thresholds = Thresholds(np.arange(-6, 6).reshape(4, 3), unsigned(2))
+    dut, _ = run_and_compare((1, -2), (unsigned(3), unsigned(2)), 4, 2, thresholds, style=style)
+    assert isinstance(dut._bank, Search) == (style == "search")

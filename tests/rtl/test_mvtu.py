@@ -104,6 +104,15 @@ def test_equals_model_and_keeps_its_schedule(fold, kind):
 
 
 @pytest.mark.parametrize("fold", FOLDS)
+@pytest.mark.parametrize("style, steps", [("search", 1), ("search", 3), ("search", 4),
+                                          ("parallel", 7)])
+def test_thresholds_are_compared_as_asked(fold, style, steps):
+    dut, x = make(fold, (unsigned(2), signed(3), steps, "rows"), style=style)
+    assert (dut._bank is None) == (style == "parallel")
+    run_and_compare(dut, x, densities=(.4, .4))
+
+
+@pytest.mark.parametrize("fold", FOLDS)
 @pytest.mark.parametrize("densities", STALLS)
 def test_stalls_change_nothing(fold, densities):
     dut, x = make(fold, (unsigned(2), signed(3), 3, "none"), vectors=12)
@@ -283,6 +292,11 @@ FEW = Thresholds([[1], [2], [3]], BIPOLAR)
     (W, {"thresholds": [1]}, TypeError, "thresholds must be Thresholds: they are list"),
     (W, {"memory": "dsp"}, ValueError,
      "memory must be auto, logic, lutrom, block: it is 'dsp'"),
+    (W, {"style": "both"}, ValueError, "style must be auto, parallel, search: it is 'both'"),
+    (W, {"style": "search", "writable": True}, ValueError,
+     'thresholds that are written are compared in parallel: style is "search"'),
+    (W, {"style": "search", "thresholds": Thresholds([[0, 2]], unsigned(1), falls=[[0, 1]])},
+     ValueError, "a search needs channels that only rise or only fall: channel 0 does both"),
 ])
 def test_refuses_what_it_cannot_build(weights, options, error, message):
     options = {"pe": 1, "simd": 1, "x_shape": unsigned(4), "w_shape": signed(3), **options}

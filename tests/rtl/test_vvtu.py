@@ -7,6 +7,7 @@ from amaranth import signed, unsigned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quinnoa.rtl.bank import Search
 from quinnoa.rtl.families import XC7, XCUP
 from quinnoa.rtl.shapes import BIPOLAR, range_of
 from quinnoa.rtl.thresholds import NEVER, Thresholds
@@ -212,3 +213,10 @@ def test_refuses_what_it_cannot_build(weights, options, error, message):
     with pytest.raises(error) as raised:
         VVTU(weights, **options)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("style", ["parallel", "search"])
+def test_thresholds_are_compared_as_asked(style):
+    dut, x = make((4, 1, 9, 2), (BIPOLAR, signed(2), 3, "rows"), style=style)
+    assert isinstance(dut._bank, Search) == (style == "search")
+    run_and_compare(dut, x)
