@@ -282,7 +282,8 @@ class Network:
             return x
         # Pixels of uint8 may stand for floats: what float32 holds exactly is taken.
         if not np.can_cast(x.dtype, port.dtype):
-            raise QuinnoaError(f"input {port.name} takes {port.dtype}: {x.dtype} is given")
+            remedy = f': x.astype("{port.dtype}") rounds it' if x.dtype.kind in "iuf" else ""
+            raise QuinnoaError(f"input {port.name} takes {port.dtype}: {x.dtype} is given{remedy}")
         return x.astype(port.dtype, copy=False)
 
 

@@ -52,7 +52,7 @@ def cached(name: str, key: object, make: Callable[[Path], None]) -> Path:
     """Return the folder of what ``make`` wrote, once for this ``key``.
 
     ``make`` is given an empty folder, which moves to its place whole: others may be making the
-    same.
+    same. Where it fails with an error that names a file there, what it wrote is kept beside.
     """
     digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
     folder = cache_folder() / f"{name}-{digest}"
@@ -65,13 +65,25 @@ def cached(name: str, key: object, make: Callable[[Path], None]) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             made = Path(scratch, "made")
             made.mkdir()
-            make(made)
+            try:
+                make(made)
+            except QuinnoaError as error:
+                raise _kept(error, made, folder.with_name(f"{folder.name}-failed")) from None
             try:
                 made.rename(folder)
             except OSError:
                 if not folder.is_dir():
                     raise
     return folder
+
+
+def _kept(error: QuinnoaError, made: Path, folder: Path) -> QuinnoaError:
+    """Keep the files that an error names; return the error that names them where they are."""
+    if str(made) not in str(error):
+        return error
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+    return QuinnoaError(str(error).replace(str(made), str(folder)))
 
 
 def load_library(source: Path) -> ctypes.CDLL:

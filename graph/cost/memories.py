@@ -25,8 +25,6 @@ _BLOCKS = {
     "xcup": ((_HALF, 129, 1), (_FULL, 257, 2)),
     "ecp5": ((_HALF, 128, 1),),
 }
-# UltraRAM: 4096 x 72 (UG573).
-URAM = (4096, 72)
 
 
 @dataclass(frozen=True)

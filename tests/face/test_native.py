@@ -34,6 +34,19 @@ def test_what_fails_leaves_nothing(tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
+def test_files_that_an_error_names_are_kept(tmp_path):
+    def make(folder):
+        (folder / "log").write_text("why")
+        raise QuinnoaError(f"{folder / 'log'} has it all")
+
+    for _ in range(2):
+        with pytest.raises(QuinnoaError) as caught:
+            cached("thing", 1, make)
+    log, = (tmp_path / "cache").glob("*/log")
+    assert str(caught.value) == f"{log} has it all"
+    assert log.read_text() == "why"
+
+
 def test_a_library_is_compiled_and_loaded(tmp_path):
     source = tmp_path / "three.cpp"
     source.write_text('extern "C" int three() { return 3; }')

@@ -81,7 +81,8 @@ def test_raw_integers_pass_the_thresholds_of_the_first_quantizer(name, low, high
     (np.zeros((3, 11), np.float32),
      "input x takes arrays of shape (frames, 12): (3, 11) is given"),
     (np.zeros(12, np.float32), "input x takes arrays of shape (frames, 12): (12,) is given"),
-    (np.zeros((3, 12)), "input x takes float32: float64 is given"),
+    (np.zeros((3, 12)),
+     'input x takes float32: float64 is given: x.astype("float32") rounds it'),
     (np.full((2, 12), np.nan, np.float32), "input x has 24 values that are infinite or NaN"),
     (np.array([["a"] * 12]), "input x takes float32: <U1 is given")])
 def test_refuses_what_the_model_does_not_take(x, message):
