@@ -18,7 +18,7 @@ from quinnoa.rtl.thresholds import Thresholds
 __all__ = ["Facts", "Same", "bits_of_shape", "columns_of", "matrix_facts"]
 
 # Lanes of a bank that stand for all where an estimate will do.
-_FEW = 8
+_FEW = 4
 
 
 class Same:

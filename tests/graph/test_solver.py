@@ -15,7 +15,7 @@ from quinnoa.graph.fold import fold_from_file, folds_as_toml, pins_from_file
 from quinnoa.graph.lanes import axes, cycles
 from quinnoa.graph.layers import Add, Depthwise, Fold, MatMul, Reduce, Stream, Window
 from quinnoa.graph.network import Network
-from quinnoa.graph.resources import Resources, layer_resources, unit_resources
+from quinnoa.graph.resources import Resources, estimate, layer_resources, unit_resources
 from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
 from quinnoa.graph.solver_costs import Terms, ends_resources, network_resources
 from quinnoa.graph.solver_widths import between, least_between
@@ -232,6 +232,14 @@ def test_what_is_pinned_stays_and_the_rest_is_the_best(tmp_path):
     best = min(DEFAULT_BUDGET.cost(whole(each, XC)) for each in every
                if max(map(cycles, each.layers)) <= 8)
     assert DEFAULT_BUDGET.cost(found.whole) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("pe", [2, 16, 24])
+def test_a_few_lanes_tell_what_a_search_takes(pe):
+    layer = network((48, 96, 4), [(1, 1), (1, 1)], (3, 3, 3)).layers[0]
+    fold = Fold(pe, 8, "lutrom", steps="search")
+    assert estimate(layer, fold, "xc7").lut == pytest.approx(
+        layer_resources(layer, fold, "xc7").lut, rel=0.03)
 
 
 def test_thresholds_are_compared_in_the_style_that_takes_less():
