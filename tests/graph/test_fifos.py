@@ -62,6 +62,14 @@ def test_the_same_graph_gets_the_same_depths():
     assert size_fifos(flow, [8] * 11)[0] == size_fifos(flow, [8] * 11)[0]
 
 
+def test_bounds_leave_little_to_try():
+    flow = residuals(9, beats=48)
+    depths, timing = size_fifos(flow, [8] * len(flow.edges))
+    assert_least(flow, depths, timing)
+    # Eight frames in all for nine FIFOs.
+    assert size_fifos(flow, [8] * len(flow.edges), effort=8 * sum(flow.beats))[0] == depths
+
+
 def test_without_effort_the_depths_are_ample():
     flow = residuals(3)
     least, timing = size_fifos(flow, [8] * len(flow.edges))
