@@ -9,7 +9,7 @@ from quinnoa.graph import solver_sweep
 from quinnoa.graph.solver_sweep import FORBIDDEN, Factor, Problem
 
 
-def drawn(seed, *, vague=False):
+def drawn(seed, *, vague=False, resources=2):
     """Return a problem, and all its choices' costs: options of random pairs of variables."""
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 4, 5).tolist()
@@ -21,7 +21,7 @@ def drawn(seed, *, vague=False):
         # A cell may have several options, or none.
         at = [cell for cell in cells for _ in range(rng.integers(0 if len(cells) > 4 else 1, 4))]
         at = at or cells
-        costs = rng.integers(0, 30, (len(at), 2)).astype(float)
+        costs = rng.integers(0, 30, (len(at), resources)).astype(float)
         if vague:
             costs[rng.random(len(at)) < 0.1] = FORBIDDEN
         least = np.floor(np.minimum(costs, 30) * rng.random(costs.shape)) if vague else costs.copy()
@@ -33,7 +33,7 @@ def drawn(seed, *, vague=False):
         ways = [[cost for cell, cost in zip(at, costs, strict=True)
                  if cell == tuple(values[x] for x in scope)] for scope, at, costs in exact]
         every += [np.sum(way, axis=0) for way in itertools.product(*ways)]
-    found = np.array([cost for cost in every if (cost < FORBIDDEN).all()]).reshape(-1, 2)
+    found = np.array([cost for cost in every if (cost < FORBIDDEN).all()]).reshape(-1, resources)
     return Problem(sizes, factors), found, exact
 
 
@@ -54,14 +54,16 @@ def test_nothing_is_cheaper(seed, vague):
             assert at[k] == tuple(choice.values[x] for x in scope)
 
 
-@pytest.mark.parametrize("vague", [False, True])
-@pytest.mark.parametrize("seed", range(12))
-def test_nothing_within_limits_is_cheaper(seed, vague):
-    weights = np.array([1.0, 0.7])
-    _, every, _ = drawn(seed, vague=vague)
+@pytest.mark.parametrize("seed, vague, resources", [
+    *itertools.product(range(12), (False, True), (2,)),
+    *itertools.product(range(8), (True,), (3,))])
+def test_nothing_within_limits_is_cheaper(seed, vague, resources):
+    weights = np.array([1.0, 0.7, 2.0][:resources])
+    _, every, _ = drawn(seed, vague=vague, resources=resources)
     tried = 0
-    for limits in itertools.product((35, 50, 65, 90), repeat=2):
-        problem, _, _ = drawn(seed, vague=vague)
+    for limits in itertools.product((35, 50, 65, 90) if resources == 2 else (65, 90),
+                                    repeat=resources):
+        problem, _, _ = drawn(seed, vague=vague, resources=resources)
         fit = every[(every <= limits).all(axis=1)]
         some, best = (find(np.array(limits, float)) for find in (
             problem.within, lambda most, problem=problem: problem.cheapest(weights, most)))
