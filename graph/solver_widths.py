@@ -98,7 +98,8 @@ def at_end(stream: Stream, lanes: int, family: str, *, gives: bool = False) -> R
     """Return what a shell takes between the words of its bus and beats of a network's end.
 
     Width converters, as for frames that fill their words, and the FIFO of a frame's beats where
-    these are wider than a word: as ``platforms.memory_shell`` lays them. ``gives``: the network.
+    these are wider than a word: as ``platforms.memory_shell`` lays them. ``gives``: the network
+    gives the beats.
     """
     beats = -(-stream.channels // lanes) * stream.vectors
     return _at_end(Shape.cast(stream.shape).width, lanes, beats, family, gives)
@@ -112,12 +113,13 @@ def _at_end(bits: int, lanes: int, beats: int, family: str, gives: bool) -> Reso
     sides = (lanes, in_word) if gives else (in_word, lanes)
     units = width_converters(Shape(bits), elements=lcm(lanes, in_word), i_lanes=sides[0],
                              o_lanes=sides[1], kind=_Unlaid)
-    need = _sum_of(units, family)
+    # Where the lanes are the same, registers.
+    depths = [] if units else [2]
     if words > beats > 2:
-        depth, width = max(2, min(beats, _BEAT_BITS // (bits * lanes))), bits * lanes
-        need += calibrated("fifo", fifo_parts(depth, width, cheapest_style(depth, width), family),
-                           family)
-    return need
+        depths.append(max(2, min(beats, _BEAT_BITS // (bits * lanes))))
+    width = bits * lanes
+    return sum((calibrated("fifo", fifo_parts(depth, width, cheapest_style(depth, width), family),
+                           family) for depth in depths), _sum_of(units, family))
 
 
 def _as_key(given: Stream, given_lanes: int, taken: Stream,

@@ -15,10 +15,18 @@ from quinnoa.graph.fold import fold_from_file, folds_as_toml, pins_from_file
 from quinnoa.graph.lanes import axes, cycles
 from quinnoa.graph.layers import Add, Depthwise, Fold, MatMul, Reduce, Stream, Window
 from quinnoa.graph.network import Network
-from quinnoa.graph.resources import Resources, estimate, layer_resources, unit_resources
+from quinnoa.graph.resources import (
+    Resources,
+    buffer_resources,
+    estimate,
+    layer_resources,
+    unit_resources,
+)
 from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
 from quinnoa.graph.solver_costs import Terms, ends_resources, network_resources
-from quinnoa.graph.solver_widths import between, least_between
+from quinnoa.graph.solver_widths import at_end, between, least_between
+from quinnoa.platforms.frames import FrameFormat, FrameReader, FrameWriter
+from quinnoa.platforms.memory_shell import _beats_beside
 from quinnoa.rtl.bank import STYLES
 from quinnoa.rtl.families import XC7
 from quinnoa.rtl.shapes import BIPOLAR
@@ -209,6 +217,22 @@ def test_reckons_with_every_unit_that_is_laid(name, folds):
     assert network_resources(net, XC, layer_resources) == laid
 
 
+@pytest.mark.parametrize("family, word_bits", [("xc7", 64), ("xcup", 128), ("ecp5", 32)])
+@pytest.mark.parametrize("shape, dims, lanes", [
+    (unsigned(8), (8, 8, 4), 4), (unsigned(8), (8, 8, 16), 16), (BIPOLAR, (768,), 128),
+    (BIPOLAR, (896,), 56), (signed(3), (16, 16, 4), 2), (unsigned(2), (64, 64), 64)])
+def test_ends_are_those_of_a_shell(family, word_bits, shape, dims, lanes):
+    stream = Stream(dims, shape)
+    form = FrameFormat.of(shape, lanes=lanes, beats=dims[-1] // lanes * stream.vectors,
+                          word_bits=word_bits)
+    beside = _beats_beside(form)
+    for frames, gives in ((FrameReader(form), False), (FrameWriter(form), True)):
+        laid = buffer_resources(beside, lanes * form.bits, family) if beside else Resources()
+        for unit in frames.units:
+            laid += unit_resources(unit, family)
+        assert at_end(stream, lanes, family, gives=gives) == laid
+
+
 def test_width_converters_take_no_less_than_the_search_supposes():
     rng = np.random.default_rng(4)
     for _ in range(60):
@@ -287,7 +311,7 @@ def test_fifos_fit_the_budget_too():
             -1, 2, (4, 36)), w_shape=signed(2), feeds=("swu0",)),
         Add("add0", image, image, multipliers=(1, 1), more=(image,), feeds=("mvtu0", ""))),
         None), Fold(), Fold(), Fold())
-    bare = solve_cycles(net, 300, steps=False).need.lut
+    bare = solve_cycles(net, 300, steps=False).whole.lut
     budget = Budget(lut=bare, bram36=0, lut_share=1.0)
     free = solve_fit(net, budget, measure=False, steps=False)
     solution = solve_fit(net, budget, steps=False)
