@@ -162,10 +162,10 @@ class _Search:
         targets = [t for t in achievable(self._network, self._pins) if t >= above]
         if not self.fits(targets[-1], limits):
             self._refuse(targets[-1])
-        # From slow to fast, twice as fast at a time, and then between: wide folds take longer.
+        # From slow to fast, four times as fast at a time, then between: wide folds take longer.
         high, low = len(targets) - 1, -1
         while high > 0:
-            trial = min(bisect_left(targets, targets[high] / 2), high - 1)
+            trial = min(bisect_left(targets, targets[high] / 4), high - 1)
             if not self.fits(targets[trial], limits):
                 low = trial
                 break

@@ -90,8 +90,10 @@ class Model:
     def _named(self, layer: Layer, option: Option) -> Fold:
         """Return the fold of an option; what is pinned by no one as "auto", if that is no other."""
         fold, pins = option.fold, self._pins.get(layer.name, {})
-        for key in {"memory", "steps"} - set(pins):
-            auto = replace(fold, **{key: "auto"})
+        changes: list[dict[str, Any]] = [{key: "auto"} for key in ("memory", "steps")
+                                         if key not in pins]
+        for change in changes:
+            auto = replace(fold, **change)
             costs = self._terms.costs(take(self._parts[layer.name], auto, self._terms))
             fold = auto if (costs == option.cost).all() else fold
         return fold
