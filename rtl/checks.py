@@ -5,7 +5,7 @@ import numpy as np
 from .shapes import is_bipolar, range_of
 from .thresholds import Thresholds
 
-__all__ = ["check_alike", "check_thresholds", "check_weights"]
+__all__ = ["check_alike", "check_fold", "check_thresholds", "check_weights"]
 
 
 def check_weights(weights, w_shape):
@@ -43,3 +43,18 @@ def check_alike(unit, weights, thresholds):
     shapes = [None if each is None else each.shape for each in (unit.thresholds, thresholds)]
     if shapes[0] != shapes[1] or is_bipolar(shapes[0]) != is_bipolar(shapes[1]):
         raise ValueError(f"thresholds must be of {shapes[0]!r}: they are of {shapes[1]!r}")
+
+
+def check_fold(whole, length, part, lanes, pad):
+    """Return ``length / lanes``, rounded up if ``pad``; refuse what does not divide."""
+    if lanes < 1:
+        raise ValueError(f"{part} must be at least 1: it is {lanes}")
+    fold = -(-length // lanes)
+    if length % lanes and not pad:
+        divisors = [d for d in range(1, length + 1) if length % d == 0]
+        near = [max(d for d in divisors if d < lanes), *[d for d in divisors if d > lanes][:1]]
+        raise ValueError(
+            f"{part} must divide {whole}: {whole} is {length}, {part} is {lanes} "
+            f"({' or '.join(map(str, near))} would do, or pad=True, which pads {whole} to "
+            f"{fold * lanes})")
+    return fold

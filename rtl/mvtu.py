@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator
 from .bank import STYLES, bank, cheapest_style
-from .checks import check_alike, check_thresholds, check_weights
+from .checks import check_alike, check_fold, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
 from .families import GENERIC
 from .matvec import matvec
@@ -89,8 +89,8 @@ class MVTU(wiring.Component):
         self.mh, self.mw = weights.shape
         check_thresholds(thresholds, self.mh)
         self.pe, self.simd = pe, simd
-        self.nf = _fold("MH", self.mh, "PE", pe, pad)
-        self.sf = _fold("MW", self.mw, "SIMD", simd, pad)
+        self.nf = check_fold("MH", self.mh, "PE", pe, pad)
+        self.sf = check_fold("MW", self.mw, "SIMD", simd, pad)
         self.x_shape = x_shape if is_bipolar(x_shape) else Shape.cast(x_shape)
         self.w_shape = w_shape if is_bipolar(w_shape) else Shape.cast(w_shape)
         self.weights, self.thresholds, self.writable = weights, thresholds, writable
@@ -404,21 +404,6 @@ class MVTU(wiring.Component):
                 terms[0] = terms[0] + constants["base"].word_select(p, width)
             lanes += terms
         return lanes
-
-
-def _fold(whole, length, part, lanes, pad):
-    """Return ``length / lanes``, rounded up if ``pad``; refuse what does not divide."""
-    if lanes < 1:
-        raise ValueError(f"{part} must be at least 1: it is {lanes}")
-    fold = -(-length // lanes)
-    if length % lanes and not pad:
-        divisors = [d for d in range(1, length + 1) if length % d == 0]
-        near = [max(d for d in divisors if d < lanes), *[d for d in divisors if d > lanes][:1]]
-        raise ValueError(
-            f"{part} must divide {whole}: {whole} is {length}, {part} is {lanes} "
-            f"({' or '.join(map(str, near))} would do, or pad=True, which pads {whole} to "
-            f"{fold * lanes})")
-    return fold
 
 
 def _count_levels(steps):
