@@ -8,6 +8,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
+from quinnoa.rtl.control import delay
+from quinnoa.rtl.ram import ram
+
 __all__ = ["Answer", "CobsDecoder", "Flag", "HEADER_WORDS", "Kind", "PacketReceiver",
            "PacketSender", "REQUEST"]
 
@@ -274,14 +277,14 @@ class PacketSender(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.bytes = mem = memory.Memory(shape=8, depth=512, init=[])
+        write, read = ram(m, "bytes", width=8, depth=512, style="block")
         end, idle, go = Signal(8, init=1), Signal(), Signal()
         # One packet is written in one half of the memory, the one before is read from the other.
         half = Signal()
         with m.If(go):
             m.d.sync += half.eq(~half)
-        self._collect(m, mem.write_port(), half, end, idle, go)
-        self._send(m, mem.read_port(), half, end, idle, go)
+        self._collect(m, write, half, end, idle, go)
+        self._send(m, read, half, end, idle, go)
         return m
 
     def _collect(self, m, port, half, end, idle, go):
@@ -332,6 +335,7 @@ class PacketSender(wiring.Component):
         """
         at, last = Signal(8), Signal(8, reset_less=True)
         m.d.comb += port.addr.eq(Cat(at, ~half))
+        byte = delay(m, port.data, 1)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += idle.eq(1)
@@ -345,7 +349,7 @@ class PacketSender(wiring.Component):
             with m.State("FETCH"):
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(port.data)]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(byte)]
                 with m.If(self.o.ready):
                     m.d.sync += at.eq(at + 1)
                     m.next = "FETCH"
