@@ -4,7 +4,7 @@
 from math import ceil
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Shape, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -127,7 +127,9 @@ class TopKUnit(wiring.Component):
             key = Cat(~(index + p)[:self._index_shape.width],
                       payload.word_select(p, width) ^ sign)
             enable = went if count == self.beats else went & ~was_last
-            lists.append(self._insert(m, key, min(self.k, count), enable, was_first))
+            # In a single beat there is nothing to compare with.
+            begins = was_first if self.beats > 1 else Const(1)
+            lists.append(self._insert(m, key, min(self.k, count), enable, begins))
         done = Signal()
         m.d.sync += done.eq(went & was_last)
 
