@@ -46,6 +46,8 @@ PRIOR = 0.02
 _PORT = re.compile(r"^  wire (?:width (\d+) )?(input|output) +\d+ +(?:signed )?\\(\S+)$", re.M)
 
 Row = dict[str, Any]
+# LUT sites by what they are for, exact ones, and the LUTs that Yosys makes of them all.
+Unit = tuple[dict[str, float], float, int]
 
 
 def read_table() -> list[Row]:
@@ -144,36 +146,45 @@ def parts_of_row(row: Row) -> tuple[str, Any]:
                        writable=row["params"].get("writable", False))
 
 
-def fitted(units: list[tuple[dict[str, float], float, int]]) -> dict[str, float]:
+def fitted(units: list[Unit], expected: dict[str, float]) -> dict[str, float]:
     """Return the coefficients of a kind, from parts, exact sites and the LUTs of each unit.
 
-    Least squares of the relative errors, with a little weight on coefficients of 1. Units that are
-    far off weigh less; so do those of which much is ROMs deeper than a LUT, which are hard to tell.
+    Least squares of the relative errors, with a little weight on the coefficients ``expected``, 1
+    where there are none. Units that are far off weigh less; so do those of which much is ROMs
+    deeper than a LUT, which are hard to tell.
     """
     names = sorted({name for parts, _, _ in units for name in parts})
     matrix = np.array([[parts.get(name, 0) / lut for name in names] for parts, _, lut in units])
     wanted = np.array([1 - exact / lut for _, exact, lut in units])
     doubt = np.array([1 / (1 + 5 * parts.get("deep", 0) / lut) for parts, _, lut in units])
-    weights, found = doubt, np.ones(len(names))
+    before = np.array([expected.get(name, 1.0) for name in names])
+    weights, found = doubt, before
     for _ in range(12):
         stacked = np.vstack([matrix * weights[:, None], PRIOR ** 0.5 * np.eye(len(names))])
-        sides = np.concatenate([wanted * weights, np.full(len(names), PRIOR ** 0.5)])
+        sides = np.concatenate([wanted * weights, PRIOR ** 0.5 * before])
         found = np.clip(np.linalg.lstsq(stacked, sides, rcond=None)[0], 0, 8)
         weights = doubt / np.sqrt(1 + ((matrix @ found - wanted) / 0.05) ** 2)
     return dict(zip(names, found.round(3).tolist(), strict=True))
 
 
 def fit() -> None:
-    """Write the coefficients of all kinds of all families."""
-    units: dict[tuple[str, str], list[tuple[dict[str, float], float, int]]] = defaultdict(list)
+    """Write the coefficients of all kinds of all families.
+
+    What is expected of a kind is what the family has in all kinds together. The LUTs of UltraScale+
+    are those of 7 Series: it is fitted on the units of both.
+    """
+    units: dict[str, dict[str, list[Unit]]] = defaultdict(lambda: defaultdict(list))
     for row in read_table():
         if row["set"] == "fit" and row["lut"]:
             kind, parts = parts_of_row(row)
-            units[row["family"], kind].append((parts.lut, parts.exact, row["lut"]))
+            for family in ("xc7", "xcup") if row["family"] == "xc7" else (row["family"],):
+                units[family][kind].append((parts.lut, parts.exact, row["lut"]))
     result: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
-    for (family, kind), rows in sorted(units.items()):
-        result[family][kind] = fitted(rows)
-        print(f"{family} {kind}: {len(rows)} units")
+    for family, kinds in sorted(units.items()):
+        of_all = fitted([unit for rows in kinds.values() for unit in rows], {})
+        for kind, rows in sorted(kinds.items()):
+            result[family][kind] = fitted(rows, of_all)
+            print(f"{family} {kind}: {len(rows)} units")
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
@@ -185,6 +196,8 @@ def extend(args: argparse.Namespace) -> None:
         rng = np.random.default_rng([args.seed, KINDS.index(kind)])
         for _ in range(args.each):
             params = draw(kind, rng) | ({"writable": True} if args.writable else {})
+            if args.family == "ecp5" and params.get("style") == "srl":
+                continue                         # of Xilinx alone
             if (kind, json.dumps(params)) not in there:
                 new.append({"set": args.set, "family": args.family, "kind": kind,
                             "params": params})

@@ -1,12 +1,14 @@
 """Estimated resources beside those of Yosys: how far off, by kind of unit and for whole designs.
 
     python benchmarks/estimates.py [--family xc7] [--set held] [--rows]
+    python benchmarks/estimates.py --shares
     python benchmarks/estimates.py --designs [--only NAME] [--synthesize]
 
 Units are the rows of ``graph/calibration.csv``: those of the set "held" no coefficient was fitted
-on. ``--rows`` prints each. Designs are the published topologies at their published folds; what
-Yosys makes of them is in the table, too, and made anew with ``--synthesize``, which takes minutes
-for each. ``--speed`` prints how many folds are estimated in a second.
+on. ``--rows`` prints each; ``--shares`` how many are within 10 %, family by family. Designs are the
+published topologies at their published folds; what Yosys makes of them is in the table, too, and
+made anew with ``--synthesize``, which takes minutes for each. ``--speed`` prints how many folds are
+estimated in a second.
 """
 
 import argparse
@@ -68,6 +70,20 @@ def units(family: str, which: str, rows: bool) -> None:
         print(f"| {kind} | {len(found)} | {np.median(lut):.1%} | {np.percentile(lut, 90):.1%} | "
               f"{lut.max():.1%} | {(lut <= 0.1).mean():.0%} | {np.median(ff):.1%} | "
               f"{ff.max():.1%} | {(halves == 0).mean():.0%} |")
+
+
+def shares() -> None:
+    """Print for every family and set the share of units whose LUTs are within 10 %."""
+    print("| family | set | units | LUT within 10 % | LUT median | block RAM exact |")
+    print("|---|---|---|---|---|---|")
+    table = read_table()
+    for family, which in product(FAMILIES, ("fit", "held")):
+        found = [off(row, resources_of(row["kind"], row["params"], family)) for row in table
+                 if (row["family"], row["set"]) == (family, which)]
+        if found:
+            lut, _, halves = (np.abs(column) for column in np.array(found).T)
+            print(f"| {family} | {which} | {len(found)} | {(lut <= 0.1).mean():.0%} | "
+                  f"{np.median(lut):.1%} | {(halves == 0).mean():.0%} |")
 
 
 def design(name: str) -> Network:
@@ -147,12 +163,15 @@ def main() -> None:
     parser.add_argument("--family", default="xc7")
     parser.add_argument("--set", default="held", choices=("fit", "held"))
     parser.add_argument("--rows", action="store_true")
+    parser.add_argument("--shares", action="store_true")
     parser.add_argument("--designs", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--synthesize", action="store_true")
     args = parser.parse_args()
-    if args.speed:
+    if args.shares:
+        shares()
+    elif args.speed:
         speed(args.family, args.only)
     elif args.designs:
         designs(args.family, args.only, args.synthesize)

@@ -1,7 +1,9 @@
 """Cost of threshold banks, as `rtl/bank.py` lays them."""
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from amaranth import Shape
 
 from quinnoa.rtl.bank import Comparators
@@ -9,6 +11,7 @@ from quinnoa.rtl.table import Table
 from quinnoa.rtl.writable_bank import WritableComparators, WritableSearch
 
 from .amounts import Parts
+from .arithmetic import ordered, ordered_fixed
 from .control import bits_of, chain, chunked, counter, outlet
 from .facts import bits_of_shape
 from .memories import block, rom_luts
@@ -58,10 +61,31 @@ def _table(parts: Parts, table: Table, family: str) -> None:
         parts.halves += memory.halves
         # A register behind; and what chooses the chunk.
         parts.ff += table.width + bits_of(memory.chunks)
-        chunked(parts, memory.chunks, table.width, table.rows, written=False)
+        chunked(parts, memory.chunks, table.width, family, written=False)
         return
-    parts.add("deep" if table.rows > 64 else "rom", table.width * rom_luts(
-        table.rows, family), table.width)
+    parts.ff += table.width
+    for part, sites in _rom_sites(table, family).items():
+        parts.add(part, sites)
+
+
+@lru_cache(maxsize=1 << 12)
+def _rom_sites(table: Table, family: str) -> dict[str, float]:
+    """Return the LUT sites of a table: of each column those for the address bits it depends on."""
+    rows, size = table.rows, -(-table.width // 8)
+    words = np.frombuffer(b"".join(word.to_bytes(size, "little") for word in table.words), np.uint8)
+    planes = np.unpackbits(words.reshape(rows, size), axis=1, bitorder="little")[:, :table.width]
+    depends = np.zeros(table.width, int)
+    for bit in range(bits_of(rows)):
+        there = np.flatnonzero((np.arange(rows) ^ 1 << bit) < rows)
+        depends += (planes[there] != planes[there ^ 1 << bit]).any(axis=0)
+    sites: dict[str, float] = {}
+    for bits, columns in zip(*np.unique(depends, return_counts=True), strict=True):
+        depth = min(rows, 1 << int(bits))
+        # Columns of a few rows are alike, but for inversion.
+        columns = min(int(columns), (1 << min(depth, 32) - 1) - 1)
+        part = "deep" if depth > 64 else "rom"
+        sites[part] = sites.get(part, 0) + columns * rom_luts(depth, family)
+    return sites
 
 
 def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
@@ -77,7 +101,8 @@ def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
             if _only_signs(made._a_shape, values):
                 parts.ff += 1
             else:
-                _compare(parts, shape.width, varied)
+                zeros = 0 if varied else _zeros_below(int(values[0]))
+                _compare(parts, shape.width - zeros, varied, family)
             if fall.any() and not fall.all():
                 parts.add("falls", 1)
         if made._levels:
@@ -110,7 +135,7 @@ def _written(parts: Parts, made: Any, family: str, before: int) -> None:
         steps = (1 << y_bits) - 1
         for _ in range(lanes):
             for _ in range(steps):
-                _compare(parts, bits + 1, True)
+                _compare(parts, bits + 1, True, family)
             if made._levels:
                 _count(parts, steps, y_bits)
         return
@@ -123,9 +148,14 @@ def _written(parts: Parts, made: Any, family: str, before: int) -> None:
         at += 1
         parts.ff += lanes * level * (wait + 1)
         for _ in range(lanes):
-            _compare(parts, bits + 1, True)
+            _compare(parts, bits + 1, True, family)
     chain(parts, lanes * bits, *compared)
     chain(parts, group, *asked)
+
+
+def _zeros_below(value: int) -> int:
+    """Return how many of the lowest bits of a number are 0, which need not be compared."""
+    return (value & -value).bit_length() - 1 if value else 0
 
 
 def _number(place: Any) -> int:
@@ -133,16 +163,12 @@ def _number(place: Any) -> int:
     return 0 if isinstance(place, int) else int(place.value)
 
 
-def _compare(parts: Parts, bits: int, varied: bool) -> None:
-    """Add a comparison and its register.
-
-    Two numbers are compared by a carry chain, two places of both a LUT or two; a few bits of them,
-    and constants up to a dozen, in LUTs alone.
-    """
+def _compare(parts: Parts, bits: int, varied: bool, family: str) -> None:
+    """Add a comparison and its register."""
     if varied:
-        parts.add("compare", max(bits / 3, 0.9 * bits - 2.5), 1)
+        parts.add("compare", ordered(bits, family), 1)
     else:
-        parts.add("compare_fixed", bits / 4 if bits <= 12 else 0.4 * bits, 1)
+        parts.add("compare_fixed", ordered_fixed(bits, family), 1)
 
 
 def _search(parts: Parts, made: Any, family: str, before: int) -> None:
@@ -160,7 +186,7 @@ def _search(parts: Parts, made: Any, family: str, before: int) -> None:
             if signs:
                 parts.ff += 1
             else:
-                _compare(parts, shape.width, bool(table.width))
+                _compare(parts, shape.width, bool(table.width), family)
         last = level == len(made._tables) - 1
         at += wait
         sign.append(at)

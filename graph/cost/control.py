@@ -7,6 +7,7 @@ from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.fifo import cheapest_style
 
 from .amounts import Parts
+from .arithmetic import chosen, has_lut4
 from .memories import block, distributed
 
 __all__ = ["bits_of", "chain", "chunked", "counter", "flag_ff", "outlet", "room_of", "store"]
@@ -78,7 +79,8 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
         rows = 1 << size
     else:
         rows, size = depth - 1, bits_of(depth - 1)
-        parts.add("addresses", 9 + 4 * size + credits, 3 * size + 2)
+        addresses = 8.5 * size if has_lut4(family) else 9 + 4 * size + credits
+        parts.add("addresses", addresses, 3 * size + 2)
     if style == "block":
         memory = block(rows, width, family, written=True)
         parts.halves += memory.halves
@@ -86,7 +88,7 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
         memory = distributed(rows, width, family)
         parts.exact += memory.sites
         parts.ff += width
-    chunked(parts, memory.chunks, width, rows)
+    chunked(parts, memory.chunks, width, family)
     return parts
 
 
@@ -105,7 +107,7 @@ def chain(parts: Parts, bits: float, *taps: int) -> None:
         before = at
 
 
-def chunked(parts: Parts, chunks: int, width: int, depth: int, written: bool = True) -> None:
+def chunked(parts: Parts, chunks: int, width: int, family: str, written: bool = True) -> None:
     """Add what joins the chunks of a memory: multiplexers behind them, and write enables."""
     if chunks > 1:
-        parts.add("join", width * ceil((chunks - 1) / 3) + written * chunks)
+        parts.add("join", width * chosen(chunks, family) + written * chunks)

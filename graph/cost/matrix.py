@@ -6,6 +6,7 @@ from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
+from .arithmetic import added, has_lut4, ordered
 from .banks import bank
 from .control import bits_of, chunked, counter, flag_ff, outlet
 from .dots import accumulator_sites, tree
@@ -45,7 +46,7 @@ def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, late
         parts.halves += memory.halves
         # A register behind; and what chooses the chunk.
         parts.ff += width + bits_of(memory.chunks)
-        chunked(parts, memory.chunks, width, depth, written=False)
+        chunked(parts, memory.chunks, width, family, written=False)
         return
     luts = columns * rom_luts(depth, family)
     parts.add("deep" if depth > 64 else part, luts, columns * latency)
@@ -91,7 +92,8 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str, *,
         init_at = dot.latency
     else:
         init_at = plain(parts, pe, simd, facts.x_shape, facts.w_shape, width, family)
-        parts.add("accumulate", pe * width * 2, pe * width)
+        parts.exact += pe * (width + added(width, family))
+        parts.ff += pe * width
     parts.add("pe", pe)
 
     # Control.
@@ -116,7 +118,7 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str, *,
     if searches:
         bank(parts, *facts.bank(pe, family, exact), family)
     else:
-        _count(parts, facts, pe, nf, levels)
+        _count(parts, facts, pe, nf, levels, family)
     outlet(parts, pe * facts.y_bits, beat_at, family, sf)
     return parts
 
@@ -136,7 +138,7 @@ def _replay(parts: Parts, sf: int, x: int, deep: bool, family: str) -> None:
     else:
         memory = distributed(sf, x, family)
         parts.exact += memory.sites
-    chunked(parts, memory.chunks, x, sf)
+    chunked(parts, memory.chunks, x, family)
 
 
 def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat_at: int,
@@ -180,7 +182,8 @@ def _levels(steps: int) -> list[int]:
     return levels
 
 
-def _count(parts: Parts, facts: Facts, pe: int, nf: int, levels: list[int]) -> None:
+def _count(parts: Parts, facts: Facts, pe: int, nf: int, levels: list[int],
+           family: str) -> None:
     """Add comparisons with all steps but the middle one, and their count."""
     steps, width = facts.steps, facts.width
     if not steps:
@@ -189,8 +192,12 @@ def _count(parts: Parts, facts: Facts, pe: int, nf: int, levels: list[int]) -> N
         varied = facts.columns("compare", pe)[1] if nf > 1 else 0
         if facts.writable:
             varied = pe * (steps - 1) * width
-        parts.add("compare", varied / 2)
-        parts.add("compare_fixed", (pe * (steps - 1) * width - varied) / 4)
+        if has_lut4(family):
+            some = "compare" if varied else "compare_fixed"
+            parts.add(some, pe * (steps - 1) * ordered(width, family))
+        else:
+            parts.add("compare", varied / 2)
+            parts.add("compare_fixed", (pe * (steps - 1) * width - varied) / 4)
         parts.add("carried", pe * (steps - 1))
         parts.ff += pe * steps
         # Six bits or fewer are a LUT for each bit of their count; then counts are added.

@@ -14,6 +14,8 @@ from math import ceil
 
 from quinnoa.rtl.families import FAMILIES
 
+from .arithmetic import has_lut4
+
 __all__ = ["Memory", "block", "distributed", "distinct", "rom_luts"]
 
 # Depth and width of the forms, price, and halves of 36 kbit: of what `brams_xc4v.txt` calls SDP
@@ -89,11 +91,16 @@ def distributed(depth: int, width: int, family: str) -> Memory:
 def rom_luts(depth: int, family: str) -> float:
     """Return the LUTs of one column of a ROM.
 
-    A LUT6 has 64 words, a LUT4 of ECP5 16; two or four are joined by multiplexers that are no LUTs.
+    A LUT6 has 64 words, a LUT4 of ECP5 16; two or four, of LUT4 up to eight, are joined by
+    multiplexers that are no LUTs.
     """
     if depth <= 1:
         return 0
     words = FAMILIES[family].rom_rows
+    if has_lut4(family):
+        # Of 256 and more the parts of 128 and what joins them, measured.
+        more, rest = divmod(depth - 1, 128)
+        return 11.5 * more + ceil((1 << rest.bit_length()) / words)
     if depth <= 64:
         return ceil(depth / words)
     if depth <= 256:

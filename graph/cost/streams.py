@@ -8,6 +8,7 @@ import numpy as np
 from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
+from .arithmetic import added, greater, has_lut4
 from .control import bits_of, chunked, counter, flag_ff, outlet, store
 from .facts import bits_of_shape
 from .memories import block, distributed
@@ -27,7 +28,7 @@ def ram(parts: Parts, depth: int, width: int, family: str, *, deep: bool | None 
         memory = distributed(depth, width, family)
         parts.exact += memory.sites
         parts.ff += width
-    chunked(parts, memory.chunks, width, depth)
+    chunked(parts, memory.chunks, width, family)
 
 
 def fifo(depth: int, width: int, style: str, family: str) -> Parts:
@@ -43,7 +44,7 @@ def fork(ways: int, width: int, family: str) -> Parts:
     parts = Parts()
     for _ in range(ways):
         outlet(parts, width, 0, family)
-    parts.add("control", 4 * ways)
+    parts.add("control", (10 if has_lut4(family) else 4) * ways)
     # All keep the same beat to spare.
     parts.ff -= (ways - 1) * width
     return parts
@@ -75,10 +76,17 @@ def width(unit: Any, family: str) -> Parts:
     moves = _moves(unit, kinds, size)
     ordered = np.sort(moves, axis=0)
     ways = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0) - (ordered[0] == _STAY)
-    # A LUT6 has elements to choose from and the kind of the step; MUXF7 join two.
-    parts.add("cells", bits * int(-(-(ways[ways > 1] + kind - 1) // 5).sum()), bits * size)
+    # A LUT6 has elements to choose from and the kind of the step; MUXF7 join two. Of LUT4, up to
+    # six inputs are two or three, and each further one is more.
+    inputs = ways[ways > 1] + kind
+    if has_lut4(family):
+        cells = np.where(inputs > 4, np.where(inputs == 5, 2, 1.4 * inputs - 5), 1)
+    else:
+        cells = -(-(inputs - 1) // 5)
+    parts.add("cells", bits * float(cells.sum()), bits * size)
     enables = set(map(bytes, np.packbits(moves == _STAY, axis=0).T))
-    parts.add("enables", len(enables) + kind)
+    each = max(1, ceil((kind - 1) / 3)) if has_lut4(family) else 1
+    parts.add("enables", len(enables) * each + kind)
     return parts
 
 
@@ -115,7 +123,9 @@ def concat(unit: Any, family: str) -> Parts:
     # The flag of its end is not looked at where the count is a power of two.
     parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
               bits + bool(beats & (beats - 1)))
-    parts.add("select", beat * (inputs // 2 + (inputs == 3)))
+    parts.add("select", beat * (inputs // 2 + (inputs == 3)) * (1.5 if has_lut4(family) else 1))
+    if has_lut4(family):
+        parts.add("turns", 8 + 4 * inputs)
     # Ends that are not all at the same few bits of the count are told apart by all of them.
     length = unit.channels[0] // unit.lanes
     if bits > 4 and (length & (length - 1) or len(set(unit.channels)) > 1):
@@ -133,6 +143,9 @@ def slice_(unit: Any, family: str) -> Parts:
         bits = bits_of(unit.beats)
         parts.add("control", 2 + bits + 2 * ceil(bits / 6),
                   bits + 1 + bool(unit.beats & (unit.beats - 1)))
+        if has_lut4(family):
+            odd = bool(unit.beats & (unit.beats - 1))
+            parts.add("ends", 4 + 2 * bits + 8 * (unit.start > 0) + 4 * odd)
     return parts
 
 
@@ -142,7 +155,8 @@ def upsample(unit: Any, family: str) -> Parts:
     beat, (rows, columns) = unit.lanes * bits_of_shape(unit.shape), unit.factor
     outlet(parts, beat, unit._pipeline, family)
     parts.add("control", 6, unit._pipeline)
-    for length in (unit.cf, columns, unit.width, rows):
+    # Where no row comes again nobody asks for its end.
+    for length in (unit.cf, columns, unit.width if rows > 1 else 1, rows):
         counter(parts, length, family)
     parts.ff += flag_ff(columns) + flag_ff(rows)
     if unit.kept == 1:
@@ -172,8 +186,11 @@ def pool(unit: Any, family: str) -> Parts:
         parts.ff += 2 * bits_of(unit.cf) + 1
         ram(parts, unit.cf, o_beat, family)
     # The sum: a LUT a bit. The greater one: one for some two bits compared, and one a bit to
-    # choose, unless what is kept stays where it is.
-    if unit.op == "sum":
+    # choose, unless what is kept stays where it is. A LUT4 has no room for the first one, too.
+    if has_lut4(family):
+        parts.add(*("sum", unit.lanes * (o_bits + added(o_bits, family))) if unit.op == "sum" else
+                  ("greater", unit.lanes * (greater(i_bits, family, alone=unit.cf == 1))))
+    elif unit.op == "sum":
         parts.add("sum", o_beat)
     else:
         parts.add("greater", unit.lanes * (0.55 * i_bits if i_bits > 2 else unit.cf == 1))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .amounts import Parts
+from .arithmetic import added, has_lut4, ordered
 from .banks import bank
 from .control import bits_of, chain, counter, flag_ff, outlet
 from .dots import accumulator_sites, tree
@@ -41,7 +42,11 @@ def add(unit: Any, family: str) -> Parts:
                 # Below the first bit of both there is nothing to add, nor above the last one of
                 # what has no sign.
                 tops = [each[1].bit_length() if each[0] >= 0 else bits for each in pair]
-                parts.add("sum", unit.lanes * max(min(tops) - max(zeros), 0))
+                places = max(min(tops) - max(zeros), 0)
+                if has_lut4(family) and places:
+                    # On its way up a carry takes places of a CCU2C as well.
+                    places = added(bits - max(zeros), family, whole=True)
+                parts.add("sum", unit.lanes * places)
             parts.ff += unit.lanes * (bits - min(zeros)) * (not ends)
             following.append((low, high, min(zeros)))
         level = following
@@ -73,8 +78,9 @@ def topk(unit: Any, family: str) -> Parts:
     for p in range(lanes):
         count = len(range(p, unit.elements, unit.lanes))
         length = min(unit.k, count)
-        parts.add("greater", length * (bits / 2 + 2) * (unit.beats > 1 or length > 1))
-        parts.add("choose", (length - 1) * key)
+        compare = ordered(bits, family) if has_lut4(family) else bits / 2
+        parts.add("greater", length * (compare + 2) * (unit.beats > 1 or length > 1))
+        parts.add("choose", (length - 1) * key * (1 + has_lut4(family)))
         parts.ff += length * key
         # Lanes of as many elements have them at once.
         parts.ff += length * (p == 0 or count != len(range(p - 1, unit.elements, unit.lanes)))
@@ -85,11 +91,12 @@ def topk(unit: Any, family: str) -> Parts:
             pair = lists[k:k + 2]
             total = min(unit.k, sum(pair))
             size = 1 << depth
-            compared = 0
-            if len(pair) > 1:
-                compared = min(*pair) + (size // 2) * depth
-            parts.add("merge", compared * (key / 2 + 1))
-            parts.add("choose", compared * key * (2 if depth else 1))
+            compared, chosen = _merged(*pair, *[0] * (2 - len(pair)), depth=depth, most=unit.k)
+            compare = ordered(key, family) if has_lut4(family) else key / 2
+            parts.add("merge", compared * (compare + 1))
+            # Of what leaves only the indices are wanted.
+            ends = len(lists) <= 2
+            parts.add("choose", chosen * key - ends * total * bits)
             # After each stage those that the greatest ones may be among.
             blocks = [1 << level for level in range(depth + 1)]
             parts.ff += key * sum(min(size, sum(pair), -(-total // b) * b) for b in blocks)
@@ -99,6 +106,33 @@ def topk(unit: Any, family: str) -> Parts:
             # Of what leaves only the indices are wanted.
             parts.ff -= bits * lists[0]
     return parts
+
+
+def _merged(left: int, right: int, *, depth: int, most: int) -> tuple[int, int]:
+    """Return how many pairs of keys a merge of two lists compares, and how many keys it chooses."""
+    # Which keys there are before each stage, as `TopKUnit._merge` pairs them: the greater in front.
+    size = 1 << depth
+    first = [j < left for j in range(size)], [j >= size - right for j in range(size)]
+    there = [a or b for a, b in zip(*first, strict=True)]
+    stages = []
+    for distance in (size >> level for level in range(1, depth + 1)):
+        pairs = [(j, j + distance) for j in range(size) if not j & distance]
+        stages.append((pairs, list(there)))
+        for a, b in pairs:
+            there[a], there[b] = there[a] or there[b], there[a] and there[b]
+    # And which of them the greatest may be among: from the last stage back.
+    wanted = {j for j in range(min(most, size)) if there[j]}
+    compared = chosen = 0
+    for pairs, before in reversed(stages):
+        for a, b in pairs:
+            some = wanted & {a, b}
+            if some and before[a] and before[b]:
+                compared, chosen = compared + 1, chosen + len(some)
+            if some:
+                wanted |= {j for j in (a, b) if before[j]}
+                wanted -= {j for j in (a, b) if not before[j]}
+    both = sum(first[0][j] and first[1][j] for j in wanted)
+    return compared + both, chosen + both
 
 
 def vvtu(unit: Any, family: str) -> Parts:
@@ -123,8 +157,8 @@ def vvtu(unit: Any, family: str) -> Parts:
     # Products and sums.
     if family not in ("xc7", "xcup"):
         plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width, family)
-        parts.add("sum" if unit._keeps else "accumulate", lanes * width * 2,
-                  lanes * width * (not unit._keeps))
+        parts.exact += lanes * (width + added(width, family))
+        parts.ff += lanes * width * (not unit._keeps)
     elif unit._keeps:
         dot = tree(1, unit.x_shape, unit.w_shape, width, 1)
         parts.exact += lanes * (dot.sites + dot.srl + dot.shared_srl / unit.multiplier)

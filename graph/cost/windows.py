@@ -77,7 +77,7 @@ def swu(unit: Any, family: str) -> Parts:
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
     # Strides are multiples of CF: below, there is next to nothing to add.
     zeros = (unit.cf & -unit.cf).bit_length() - 1
-    _places(parts, unit, (unit.cf, kw, kh, ow, oh), family, zeros)
+    _places(parts, unit, (unit.cf, kw, kh, ow, oh if _frame_ends(unit) else 1), family, zeros)
     address = bits_of(unit.depth)
     parts.add("write", address, address)
     # A bit of the step of the read address depends on five flags: with the address's one LUT6.
@@ -92,6 +92,20 @@ def swu(unit: Any, family: str) -> Parts:
             parts.add("edges", length + _changes(outside), length)
     parts.ff += (unit._read_at - 1) * bool(edges)
     return parts
+
+
+def _frame_ends(unit: Any) -> bool:
+    """Tell whether the last row of windows is followed by another step than the others.
+
+    If not, nobody asks which row it is: `SWU._walk` and `Ring.balances`.
+    """
+    windows, ring = unit.windows, unit.ring
+    rows, per_row = windows.shape[0], windows.stride[0] * windows.width * unit.cf
+    after = ring.beats_in - (rows - 1) * per_row
+    steady = [np.ptp(np.diff(each.reshape(ring.shape), axis=0)) == 0 if rows > 1 else True
+              for each in (ring.needed, ring.dropped)]
+    return bool(windows.outside(0).any() or (after - per_row) % unit.depth or not all(steady)
+                or after != per_row)
 
 
 def wide_swu(unit: Any, family: str) -> Parts:
@@ -152,7 +166,7 @@ def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> N
         made = distributed(depth, width, family)
         parts.exact += made.sites
         parts.ff += width
-    chunked(parts, made.chunks, width, depth)
+    chunked(parts, made.chunks, width, family)
 
 
 def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], family: str,

@@ -41,7 +41,7 @@ def written(parts: Parts, depth: int, width: int, style: str, family: str) -> in
         else:
             made = distributed(depth, bits, family)
             parts.exact += made.sites
-        chunked(parts, made.chunks, bits, depth)
+        chunked(parts, made.chunks, bits, family)
     return 2 if style == "block" else 1
 
 
