@@ -127,6 +127,15 @@ def test_equals_model_wherever_the_weights_are(fold, memory):
     run_and_compare(dut, x, densities=(.3, .3))
 
 
+@pytest.mark.parametrize("memory", ["lutrom", "block"])
+def test_beats_replayed_from_block_ram_pass_a_second_register(memory):
+    kind = unsigned(8), signed(2), 1, "none"
+    shallow, _ = make((2, 256, 1, 4), kind, memory=memory)
+    deep, x = make((2, 260, 1, 4), kind, memory=memory, vectors=3)
+    run = run_and_compare(deep, x, densities=(.2, 0))
+    assert run.i_offers and deep.schedule.latency == shallow.schedule.latency + 1
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(fold=st.tuples(*[st.integers(1, 9)] * 2, *[st.integers(1, 4)] * 2),
        kind=st.tuples(st.sampled_from([BIPOLAR, *(f(b) for f in (unsigned, signed)
