@@ -134,7 +134,8 @@ def test_a_command_that_fails_is_a_fault(clone):
 
 def test_the_fold_file_of_the_guide_is_one(tmp_path, capsys):
     snippet, = (each for each in snippets(GUIDE) if each.language == "toml")
-    assert look_through(snippet) == [{"mvtu0": {"pe": 16, "simd": 49, "memory": "auto"}}]
+    assert look_through(snippet) == [
+        {"mvtu0": {"pe": 16, "simd": 49, "memory": "auto", "steps": "auto"}}]
     (tmp_path / "fold.toml").write_text(snippet.text)
     with pytest.raises(SystemExit) as end:
         cli.main(["compile", str(ROOT / "examples/mnist/tfc_w1a1.onnx"),
