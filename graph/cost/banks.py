@@ -12,9 +12,9 @@ from quinnoa.rtl.writable_bank import WritableComparators, WritableSearch
 
 from .amounts import Parts
 from .arithmetic import ordered, ordered_fixed
-from .control import bits_of, chain, chunked, counter, outlet
+from .control import bits_of, block_rom, chain, counter, outlet
 from .facts import bits_of_shape
-from .memories import block, rom_luts
+from .memories import rom_luts
 from .written import connected, sizes, written
 
 __all__ = ["bank", "threshold"]
@@ -57,11 +57,7 @@ def _table(parts: Parts, table: Table, family: str) -> None:
     if not table.width:
         return
     if table.style == "block":
-        memory = block(table.rows, table.width, family, written=False)
-        parts.halves += memory.halves
-        # A register behind; and what chooses the chunk.
-        parts.ff += table.width + bits_of(memory.chunks)
-        chunked(parts, memory.chunks, table.width, family, written=False)
+        block_rom(parts, table.rows, table.width, family)
         return
     parts.ff += table.width
     for part, sites in _rom_sites(table, family).items():

@@ -10,7 +10,17 @@ from .amounts import Parts
 from .arithmetic import chosen, has_lut4
 from .memories import block, distributed
 
-__all__ = ["bits_of", "chain", "chunked", "counter", "flag_ff", "outlet", "room_of", "store"]
+__all__ = [
+    "bits_of",
+    "block_rom",
+    "chain",
+    "counter",
+    "flag_ff",
+    "outlet",
+    "ram",
+    "room_of",
+    "store",
+]
 
 # Counts of these bits are shift registers with feedback (`rtl.fifo`).
 _SHIFTED = (2, 3, 4, 5, 6)
@@ -88,7 +98,7 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
         memory = distributed(rows, width, family)
         parts.exact += memory.sites
         parts.ff += width
-    chunked(parts, memory.chunks, width, family)
+    _chunked(parts, memory.chunks, width, family)
     return parts
 
 
@@ -107,7 +117,29 @@ def chain(parts: Parts, bits: float, *taps: int) -> None:
         before = at
 
 
-def chunked(parts: Parts, chunks: int, width: int, family: str, written: bool = True) -> None:
+def ram(parts: Parts, depth: int, width: int, family: str, *, deep: bool) -> None:
+    """Add a memory that is written and read, in block RAM (``deep``) or LUTRAM with a register."""
+    if deep:
+        memory = block(depth, width, family, written=True)
+        parts.halves += memory.halves
+        parts.ff += bits_of(memory.chunks)
+    else:
+        memory = distributed(depth, width, family)
+        parts.exact += memory.sites
+        parts.ff += width
+    _chunked(parts, memory.chunks, width, family)
+
+
+def block_rom(parts: Parts, depth: int, width: int, family: str) -> None:
+    """Add a memory that is but read, in block RAM, with a register behind."""
+    memory = block(depth, width, family, written=False)
+    parts.halves += memory.halves
+    # And what chooses the chunk.
+    parts.ff += width + bits_of(memory.chunks)
+    _chunked(parts, memory.chunks, width, family, written=False)
+
+
+def _chunked(parts: Parts, chunks: int, width: int, family: str, written: bool = True) -> None:
     """Add what joins the chunks of a memory: multiplexers behind them, and write enables."""
     if chunks > 1:
         parts.add("join", width * chosen(chunks, family) + written * chunks)

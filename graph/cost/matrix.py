@@ -8,10 +8,10 @@ from quinnoa.rtl.weights import block_is_cheaper
 from .amounts import Parts
 from .arithmetic import added, has_lut4, ordered
 from .banks import bank
-from .control import bits_of, chunked, counter, flag_ff, outlet
+from .control import bits_of, block_rom, counter, flag_ff, outlet, ram
 from .dots import accumulator_sites, tree
 from .facts import Facts
-from .memories import block, distinct, distributed, rom_luts
+from .memories import distinct, rom_luts
 from .plain import plain
 from .written import connected, written, written_style
 
@@ -41,12 +41,7 @@ def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, late
         return
     if latency == 2:
         # Synthesis leaves out what is the same in all words.
-        width = ceil(varied)
-        memory = block(depth, width, family, written=False)
-        parts.halves += memory.halves
-        # A register behind; and what chooses the chunk.
-        parts.ff += width + bits_of(memory.chunks)
-        chunked(parts, memory.chunks, width, family, written=False)
+        block_rom(parts, depth, ceil(varied), family)
         return
     luts = columns * rom_luts(depth, family)
     parts.add("deep" if depth > 64 else part, luts, columns * latency)
@@ -128,17 +123,9 @@ def _replay(parts: Parts, sf: int, x: int, deep: bool, family: str) -> None:
     if sf == 1:
         parts.ff += x
         return
-    parts.ff += bits_of(sf)
-    # Behind LUTRAM a register, behind block RAM a second one.
-    parts.ff += x
-    if deep:
-        memory = block(sf, x, family, written=True)
-        parts.halves += memory.halves
-        parts.ff += bits_of(memory.chunks)
-    else:
-        memory = distributed(sf, x, family)
-        parts.exact += memory.sites
-    chunked(parts, memory.chunks, x, family)
+    ram(parts, sf, x, family, deep=deep)
+    # The address; and behind block RAM a second register.
+    parts.ff += bits_of(sf) + x * deep
 
 
 def _constants(parts: Parts, facts: Facts, nf: int, pe: int, start_at: int, beat_at: int,

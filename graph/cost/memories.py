@@ -36,7 +36,6 @@ class Memory:
     sites: int = 0
     halves: int = 0
     chunks: int = 1
-    uram: int = 0
 
 
 @lru_cache(maxsize=1 << 16)

@@ -9,26 +9,10 @@ from quinnoa.rtl.weights import block_is_cheaper
 
 from .amounts import Parts
 from .arithmetic import added, greater, has_lut4
-from .control import bits_of, chunked, counter, flag_ff, outlet, store
+from .control import bits_of, counter, flag_ff, outlet, ram, store
 from .facts import bits_of_shape
-from .memories import block, distributed
 
-__all__ = ["concat", "fifo", "fork", "pool", "ram", "slice_", "upsample", "width"]
-
-
-def ram(parts: Parts, depth: int, width: int, family: str, *, deep: bool | None = None) -> None:
-    """Add a memory that is written and read, in LUTRAM with a register behind or in block RAM."""
-    if deep is None:
-        deep = block_is_cheaper(depth, width, written=True)
-    if deep:
-        memory = block(depth, width, family, written=True)
-        parts.halves += memory.halves
-        parts.ff += bits_of(memory.chunks)
-    else:
-        memory = distributed(depth, width, family)
-        parts.exact += memory.sites
-        parts.ff += width
-    chunked(parts, memory.chunks, width, family)
+__all__ = ["concat", "fifo", "fork", "pool", "slice_", "upsample", "width"]
 
 
 def fifo(depth: int, width: int, style: str, family: str) -> Parts:
@@ -166,7 +150,7 @@ def upsample(unit: Any, family: str) -> Parts:
     parts.ff += address
     if rows > 1 and unit.cf & (unit.cf - 1):
         parts.add("control", 2 * address, address)
-    ram(parts, unit.kept, beat, family)
+    ram(parts, unit.kept, beat, family, deep=block_is_cheaper(unit.kept, beat, written=True))
     return parts
 
 
@@ -184,7 +168,7 @@ def pool(unit: Any, family: str) -> Parts:
         parts.ff += o_beat
     elif unit.cf > 2:
         parts.ff += 2 * bits_of(unit.cf) + 1
-        ram(parts, unit.cf, o_beat, family)
+        ram(parts, unit.cf, o_beat, family, deep=block_is_cheaper(unit.cf, o_beat, written=True))
     # The sum: a LUT a bit. The greater one: one for some two bits compared, and one a bit to
     # choose, unless what is kept stays where it is. A LUT4 has no room for the first one, too.
     if has_lut4(family):

@@ -8,13 +8,12 @@ import numpy as np
 from .amounts import Parts
 from .arithmetic import added, has_lut4, ordered
 from .banks import bank
-from .control import bits_of, chain, counter, flag_ff, outlet
+from .control import bits_of, chain, counter, flag_ff, outlet, ram
 from .dots import accumulator_sites, tree
 from .facts import bits_of_shape, columns_of
 from .matrix import rom
 from .memories import distinct
 from .plain import plain
-from .streams import ram
 from .written import connected, sizes, written
 
 __all__ = ["add", "topk", "vvtu"]

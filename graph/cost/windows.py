@@ -12,9 +12,8 @@ from quinnoa.rtl.weights import block_is_cheaper
 from quinnoa.rtl.windows import Windows
 
 from .amounts import Parts
-from .control import bits_of, chunked, counter, flag_ff, outlet
+from .control import bits_of, counter, flag_ff, outlet, ram
 from .facts import bits_of_shape
-from .memories import block, distributed
 
 __all__ = ["swu", "wide_swu", "window_parts"]
 
@@ -158,15 +157,7 @@ def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> N
     if memory == "ultra":
         parts.uram += ceil(width / 72) * ceil(depth / 4096)
         return
-    if memory == "block":
-        made = block(depth, width, family, written=True)
-        parts.halves += made.halves
-        parts.ff += bits_of(made.chunks)
-    else:
-        made = distributed(depth, width, family)
-        parts.exact += made.sites
-        parts.ff += width
-    chunked(parts, made.chunks, width, family)
+    ram(parts, depth, width, family, deep=memory == "block")
 
 
 def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], family: str,

@@ -8,8 +8,7 @@ from quinnoa.rtl.weights import block_is_cheaper
 from quinnoa.rtl.writes import LEAF, PART, spread
 
 from .amounts import Parts
-from .control import bits_of, chunked
-from .memories import block, distributed
+from .control import bits_of, ram
 
 __all__ = ["connected", "relayed", "sizes", "written", "written_style"]
 
@@ -30,19 +29,16 @@ def _widths(width: int) -> list[int]:
 
 def written(parts: Parts, depth: int, width: int, style: str, family: str) -> int:
     """Add a ``WritableMemory``; return its latency."""
-    parts.ff += width
     if style == "registers":
+        parts.ff += width
         return 0
     for bits in _widths(width):
-        if style == "block":
-            made = block(depth, bits, family, written=True)
-            parts.halves += made.halves
-            parts.ff += bits_of(made.chunks)
-        else:
-            made = distributed(depth, bits, family)
-            parts.exact += made.sites
-        chunked(parts, made.chunks, bits, family)
-    return 2 if style == "block" else 1
+        ram(parts, depth, bits, family, deep=style == "block")
+    if style == "lutram":
+        return 1
+    # Block RAM passes a register, too.
+    parts.ff += width
+    return 2
 
 
 def sizes(memories: Mapping[str, Any]) -> list[tuple[int, int]]:
