@@ -156,7 +156,8 @@ def fitted(units: list[Unit], expected: dict[str, float]) -> dict[str, float]:
     names = sorted({name for parts, _, _ in units for name in parts})
     matrix = np.array([[parts.get(name, 0) / lut for name in names] for parts, _, lut in units])
     wanted = np.array([1 - exact / lut for _, exact, lut in units])
-    doubt = np.array([1 / (1 + 5 * parts.get("deep", 0) / lut) for parts, _, lut in units])
+    doubt = np.array([1 / (1 + 5 * (parts.get("deep", 0) + parts.get("nodes", 0)) / lut)
+                      for parts, _, lut in units])
     before = np.array([expected.get(name, 1.0) for name in names])
     weights, found = doubt, before
     for _ in range(12):
@@ -191,16 +192,16 @@ def fit() -> None:
 def extend(args: argparse.Namespace) -> None:
     """Add random configurations to the table."""
     new: list[Row] = []
-    there = {(row["kind"], json.dumps(row["params"])) for row in read_table()}
+    there = {_key(row)[1:] for row in read_table()}
     for kind in [args.kind] if args.kind else KINDS:
         rng = np.random.default_rng([args.seed, KINDS.index(kind)])
         for _ in range(args.each):
             params = draw(kind, rng) | ({"writable": True} if args.writable else {})
             if args.family == "ecp5" and params.get("style") == "srl":
                 continue                         # of Xilinx alone
-            if (kind, json.dumps(params)) not in there:
-                new.append({"set": args.set, "family": args.family, "kind": kind,
-                            "params": params})
+            row = {"set": args.set, "family": args.family, "kind": kind, "params": params}
+            if _key(row)[1:] not in there:
+                new.append(row)
     made_of = list(figures(new))
     print(*made_of, sep="\n")
     write_table(read_table() + made_of)

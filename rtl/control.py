@@ -38,10 +38,13 @@ def flag(m, name, last, step):
     return is_first
 
 
-def delay(m, value, cycles):
-    """Return ``value`` so many cycles later, without reset."""
+def delay(m, value, cycles, *, init=0):
+    """Return ``value`` so many cycles later, without reset; ``init`` before.
+
+    A register that is set to anything but its ``init`` takes a LUT a bit on ECP5.
+    """
     for _ in range(cycles):
-        later = Signal.like(value, name="delayed", reset_less=True)
+        later = Signal.like(value, name="delayed", init=init, reset_less=True)
         m.d.sync += later.eq(value)
         value = later
     return value

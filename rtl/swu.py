@@ -159,11 +159,12 @@ class SWU(wiring.Component):
         # Out; past the edges the register behind the ring is set to the padding.
         outside = (column.edges("outside_x", self.windows.outside(1), kx_steps) |
                    row.edges("outside_y", self.windows.outside(0), ky_steps))
-        pad = Const(self._pad_bits, Shape.cast(self.shape).width).replicate(self.lanes)
+        width = Shape.cast(self.shape).width
+        pad = Const.cast(Const(self._pad_bits, width).replicate(self.lanes))
         beat, outside = (delay(m, each, self._read_at - 1) for each in (read.data, outside))
         m.d.comb += [
             outlet.push.eq(shifted(m, step, self._read_at)[-1]),
-            Value.cast(outlet.data).eq(delay(m, Mux(outside, pad, beat), 1)),
+            Value.cast(outlet.data).eq(delay(m, Mux(outside, pad, beat), 1, init=pad.value)),
         ]
         return m
 

@@ -165,12 +165,15 @@ class WideSWU(wiring.Component):
                      self._flags(row, self.windows.outside(0)))
         outside_x = self._flags(column, self.windows.outside(1))
         skip = delay(m, column.lookup(self._skip), 1)
-        taps = [self._tap(word, skip, kx, delay(m, y | x, 1))
+        width = Shape.cast(self.shape).width
+        pad = Const(self._pad_bits, width).replicate(self.channels)
+        taps = [Mux(delay(m, y | x, 1), pad, self._tap(word, skip, kx))
                 for word, y in zip(words, outside_y, strict=True)
                 for kx, x in enumerate(outside_x)]
         m.d.comb += [
             outlet.push.eq(shifted(m, step, 2)[-1]),
-            Value.cast(outlet.data).eq(delay(m, Cat(taps), 1)),
+            Value.cast(outlet.data).eq(
+                delay(m, Cat(taps), 1, init=Const.cast(pad.replicate(len(taps))).value)),
         ]
         return m
 
@@ -183,14 +186,13 @@ class WideSWU(wiring.Component):
         place.m.d.comb += kept.eq(numbers)
         return list(kept)
 
-    def _tap(self, word, skip, kx, outside):
-        """Return pixel ``kx`` of a row: of its word, ``skip`` further to the right, or padding."""
+    def _tap(self, word, skip, kx):
+        """Return pixel ``kx`` of a row: of its word, ``skip`` further to the right."""
         bits = self.channels * Shape.cast(self.shape).width
         kw = self.windows.kernel[1]
         pixels = [word.word_select(min(kx + k, kw - 1), bits)
                   for k in range(int(self._skip.max()) + 1)]
-        pad = Const(self._pad_bits, Shape.cast(self.shape).width).replicate(self.channels)
-        return Mux(outside, pad, Array(pixels)[skip])
+        return Array(pixels)[skip]
 
     def _phase(self, m, row_ends, oy_last):
         """Return the bank of the first row that the step's window sees."""

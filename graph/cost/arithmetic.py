@@ -15,9 +15,11 @@ __all__ = ["added", "chosen", "greater", "has_lut4", "ordered", "ordered_fixed"]
 _SUMS = (0, 1, 2, 6, 14)
 _WHOLE_SUMS = (0, 1, 2, 3, 7)
 _ORDERS = (0, 1, 1, 4, 9)
+# Of a comparison with what so many bits tell.
+_TOLD = (1, 2, 4)
 _GREATER = (0, 1, 3.5, 12, 17)
 # Of one of so many bits, up to eight.
-_CHOSEN = (0, 0, 1, 2, 3, 3, 4.5, 5.5, 6.5)
+_CHOSEN = (0, 0, 1, 2, 3.5, 3.7, 4.5, 5.5, 6.5)
 
 
 def has_lut4(family: str) -> bool:
@@ -32,13 +34,16 @@ def added(bits: int, family: str, *, whole: bool = False) -> int:
     return (_WHOLE_SUMS if whole else _SUMS)[bits] if bits < len(_SUMS) else bits + bits % 2
 
 
-def ordered(bits: int, family: str) -> float:
+def ordered(bits: int, family: str, told: int = 99) -> float:
     """Return the LUT sites of a comparison of two numbers.
 
-    A carry chain, three places of both two LUT6; a few bits in LUTs alone.
+    A carry chain, three places of both two LUT6; a few bits in LUTs alone, fewer of them if the
+    values of one number are ``told`` apart by fewer bits.
     """
     if has_lut4(family):
-        return _ORDERS[bits] if bits < len(_ORDERS) else bits + bits % 2
+        if bits >= len(_ORDERS):
+            return bits + bits % 2
+        return min(_ORDERS[bits], _TOLD[told] if told < len(_TOLD) else bits * bits)
     return 2 / 3 * bits + 0.5 if bits > 3 else 1
 
 
@@ -52,12 +57,12 @@ def ordered_fixed(bits: int, family: str) -> float:
 def greater(bits: int, family: str, *, alone: bool) -> float:
     """Return the LUT sites of the greater one of two numbers; ``alone``: it stays, or goes."""
     if has_lut4(family) and bits < len(_GREATER):
-        return 10 if alone and bits == 4 else _GREATER[bits]
+        return 9 if alone and bits == 4 else _GREATER[bits]
     return ordered(bits, family) + bits + (0 if alone else 2)
 
 
 def chosen(ways: int, family: str) -> float:
     """Return the LUT sites of one of so many bits: a LUT6 takes three more in."""
     if has_lut4(family):
-        return _CHOSEN[ways] if ways < len(_CHOSEN) else 1.25 * ways
+        return _CHOSEN[ways] if ways < len(_CHOSEN) else 1.1 * ways
     return ceil((ways - 1) / 3)

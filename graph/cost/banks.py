@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from amaranth import Shape
 
-from quinnoa.rtl.bank import Comparators
+from quinnoa.rtl.bank import Comparators, Search
+from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.table import Table
 from quinnoa.rtl.writable_bank import WritableComparators, WritableSearch
 
@@ -17,7 +18,7 @@ from .facts import bits_of_shape
 from .memories import rom_luts
 from .written import connected, sizes, written
 
-__all__ = ["bank", "threshold"]
+__all__ = ["bank", "by_group", "threshold"]
 
 
 def threshold(unit: Any, family: str) -> Parts:
@@ -26,10 +27,18 @@ def threshold(unit: Any, family: str) -> Parts:
     bank(parts, made, 1, family)
     outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
     parts.add("control", 4, made.latency)
-    counter(parts, made.groups, family, addresses=True)
+    if by_group(made):
+        counter(parts, made.groups, family, addresses=True)
     if unit.writable:
         connected(parts, sizes(made.memories))
     return parts
+
+
+def by_group(made: Any) -> bool:
+    """Tell whether thresholds depend on the group."""
+    if isinstance(made, Comparators):
+        return made._table.width > 0
+    return not isinstance(made, Search) or len(made.steps.values) > made.lanes
 
 
 def bank(parts: Parts, made: Any, times: float, family: str, *, before: int = 0) -> None:
@@ -75,12 +84,19 @@ def _rom_sites(table: Table, family: str) -> dict[str, float]:
         there = np.flatnonzero((np.arange(rows) ^ 1 << bit) < rows)
         depends += (planes[there] != planes[there ^ 1 << bit]).any(axis=0)
     sites: dict[str, float] = {}
-    for bits, columns in zip(*np.unique(depends, return_counts=True), strict=True):
+    leaf, repeats = FAMILIES[family].rom_rows, np.ones(table.width)
+    if rows > leaf and len(set(table.words)) < rows:
+        # Of the LUTs of a column those that are alike, but for inversion, are one.
+        leaves = np.resize(planes, (-(-rows // leaf), leaf, table.width))
+        for column, own in enumerate(np.moveaxis(leaves ^ leaves[:, :1], 2, 0)):
+            repeats[column] = min(1, (len(np.unique(own, axis=0)) + 1) / len(leaves))
+    for bits in np.unique(depends):
         depth = min(rows, 1 << int(bits))
+        columns = float((repeats if depth > leaf else np.ones(table.width))[depends == bits].sum())
         # Columns of a few rows are alike, but for inversion.
-        columns = min(int(columns), (1 << min(depth, 32) - 1) - 1)
-        part = "deep" if depth > 64 else "rom"
-        sites[part] = sites.get(part, 0) + columns * rom_luts(depth, family)
+        columns = min(columns, (1 << min(depth, 32) - 1) - 1)
+        part = "nodes" if depth > 64 else "rom"
+        sites[part] = sites.get(part, 0) + rom_luts(depth, columns, family)
     return sites
 
 
@@ -89,16 +105,16 @@ def _comparators(parts: Parts, made: Any, family: str, before: int) -> None:
     _table(parts, table, family)
     for base, crossed in made._parts:
         signs = all(_only_signs(made._a_shape, values) for (values, _, _), _ in crossed)
-        chain(parts, 1 if signs else a_bits, before + table.latency)
+        chain(parts, 1 if signs else a_bits, family, before + table.latency)
         if (base != base[0]).any():
             parts.ff += int(max(base) ^ min(base)).bit_length()
         for (values, shape, _), fall in crossed:
-            varied = (values != values[0]).any()
+            told = bits_of(len(np.unique(values)))
             if _only_signs(made._a_shape, values):
                 parts.ff += 1
             else:
-                zeros = 0 if varied else _zeros_below(int(values[0]))
-                _compare(parts, shape.width - zeros, varied, family)
+                zeros = 0 if told else _zeros_below(int(values[0]))
+                _compare(parts, shape.width - zeros, told, family)
             if fall.any() and not fall.all():
                 parts.add("falls", 1)
         if made._levels:
@@ -126,12 +142,12 @@ def _written(parts: Parts, made: Any, family: str, before: int) -> None:
     # All bits of a level that falls are inverted.
     parts.add("falls", lanes * y_bits)
     if isinstance(made, WritableComparators):
-        chain(parts, lanes * bits, before + made._wait)
-        chain(parts, group, made._wait - made.memories["steps"].latency, falls)
+        chain(parts, lanes * bits, family, before + made._wait)
+        chain(parts, group, family, made._wait - made.memories["steps"].latency, falls)
         steps = (1 << y_bits) - 1
         for _ in range(lanes):
             for _ in range(steps):
-                _compare(parts, bits + 1, True, family)
+                _compare(parts, bits + 1, bits + 1, family)
             if made._levels:
                 _count(parts, steps, y_bits)
         return
@@ -144,9 +160,9 @@ def _written(parts: Parts, made: Any, family: str, before: int) -> None:
         at += 1
         parts.ff += lanes * level * (wait + 1)
         for _ in range(lanes):
-            _compare(parts, bits + 1, True, family)
-    chain(parts, lanes * bits, *compared)
-    chain(parts, group, *asked)
+            _compare(parts, bits + 1, bits + 1, family)
+    chain(parts, lanes * bits, family, *compared)
+    chain(parts, group, family, *asked)
 
 
 def _zeros_below(value: int) -> int:
@@ -159,17 +175,17 @@ def _number(place: Any) -> int:
     return 0 if isinstance(place, int) else int(place.value)
 
 
-def _compare(parts: Parts, bits: int, varied: bool, family: str) -> None:
-    """Add a comparison and its register."""
-    if varied:
-        parts.add("compare", ordered(bits, family), 1)
+def _compare(parts: Parts, bits: int, told: int, family: str) -> None:
+    """Add a comparison and its register, of a threshold whose values so many bits tell apart."""
+    if told:
+        parts.add("compare", ordered(bits, family, told), 1)
     else:
         parts.add("compare_fixed", ordered_fixed(bits, family), 1)
 
 
 def _search(parts: Parts, made: Any, family: str, before: int) -> None:
     a_bits, y_bits, lanes = made._a_shape.width, made._y_shape.width, made.lanes
-    group = bits_of(made.groups) if len(made.steps.values) > lanes else 0
+    group = bits_of(made.groups) * by_group(made)
     at, whole, sign = before, [], []
     for level, tables in enumerate(made._tables):
         wait = made._read_latency(level)
@@ -182,7 +198,7 @@ def _search(parts: Parts, made: Any, family: str, before: int) -> None:
             if signs:
                 parts.ff += 1
             else:
-                _compare(parts, shape.width, bool(table.width), family)
+                _compare(parts, shape.width, table.width, family)
         last = level == len(made._tables) - 1
         at += wait
         sign.append(at)
@@ -192,8 +208,8 @@ def _search(parts: Parts, made: Any, family: str, before: int) -> None:
         parts.ff += lanes * level * (wait + 1)
         if not last:
             parts.ff += group * (wait + 1)
-    chain(parts, lanes * (a_bits - 1), *whole)
-    chain(parts, lanes, *sign)
+    chain(parts, lanes * (a_bits - 1), family, *whole)
+    chain(parts, lanes, family, *sign)
     if not made._plain:
         _table(parts, made._ends, family)
         parts.add("base", lanes * y_bits, lanes * y_bits)

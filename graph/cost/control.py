@@ -102,15 +102,15 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
     return parts
 
 
-def chain(parts: Parts, bits: float, *taps: int) -> None:
+def chain(parts: Parts, bits: float, family: str, *taps: int) -> None:
     """Add registers without reset in a row, seen after so many cycles each.
 
     Of three and more in a row, none of them seen but the last, synthesis makes a shift register of
-    LUTs.
+    LUTs, where LUTs are any.
     """
     before = 0
     for at in sorted({tap for tap in taps if tap > 0}):
-        if at - before >= 3:
+        if at - before >= 3 and FAMILIES[family].lut6:
             parts.exact += bits
         else:
             parts.ff += bits * (at - before)
@@ -142,4 +142,6 @@ def block_rom(parts: Parts, depth: int, width: int, family: str) -> None:
 def _chunked(parts: Parts, chunks: int, width: int, family: str, written: bool = True) -> None:
     """Add what joins the chunks of a memory: multiplexers behind them, and write enables."""
     if chunks > 1:
-        parts.add("join", width * chosen(chunks, family) + written * chunks)
+        # To tell more than eight chunks apart takes more than a LUT4.
+        enables = chunks * (1.5 if chunks > 8 and has_lut4(family) else 1)
+        parts.add("join", width * chosen(chunks, family) + written * enables)

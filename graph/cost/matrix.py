@@ -43,7 +43,7 @@ def rom(parts: Parts, part: str, depth: int, varied: float, columns: float, late
         # Synthesis leaves out what is the same in all words.
         block_rom(parts, depth, ceil(varied), family)
         return
-    luts = columns * rom_luts(depth, family)
+    luts = rom_luts(depth, columns, family)
     parts.add("deep" if depth > 64 else part, luts, columns * latency)
 
 

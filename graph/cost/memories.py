@@ -87,24 +87,27 @@ def distributed(depth: int, width: int, family: str) -> Memory:
     return best[1]
 
 
-def rom_luts(depth: int, family: str) -> float:
-    """Return the LUTs of one column of a ROM.
+def rom_luts(depth: int, columns: float, family: str) -> float:
+    """Return the LUTs of a ROM of so many columns.
 
     A LUT6 has 64 words, a LUT4 of ECP5 16; two or four, of LUT4 up to eight, are joined by
     multiplexers that are no LUTs.
     """
     if depth <= 1:
         return 0
-    words = FAMILIES[family].rom_rows
+    words = ceil(depth / FAMILIES[family].rom_rows)
     if has_lut4(family):
-        # Of 256 and more the parts of 128 and what joins them, measured.
-        more, rest = divmod(depth - 1, 128)
-        return 11.5 * more + ceil((1 << rest.bit_length()) / words)
+        if depth <= 64:
+            return columns * words
+        # Measured: what joins the words, more of it if they are no power of two; and what all
+        # columns have in common.
+        each = words * (1.24 if words & (words - 1) == 0 else 1.37) - 1.3
+        return columns * each + 0.35 * words
     if depth <= 64:
-        return ceil(depth / words)
+        return columns * words
     if depth <= 256:
-        return (1 << (depth - 1).bit_length()) // words
-    return 1.3 * depth / words
+        return columns * (1 << (words - 1).bit_length())
+    return columns * 1.3 * depth / 64
 
 
 def distinct(depth: int, columns: float) -> float:

@@ -103,13 +103,18 @@ def concat(unit: Any, family: str) -> Parts:
     outlet(parts, beat, 0, family)
     beats = sum(unit.channels) // unit.lanes
     parts.ff += inputs
-    bits = bits_of(beats)
+    bits, power = bits_of(beats), not beats & (beats - 1)
     # The flag of its end is not looked at where the count is a power of two.
-    parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs,
-              bits + bool(beats & (beats - 1)))
-    parts.add("select", beat * (inputs // 2 + (inputs == 3)) * (1.5 if has_lut4(family) else 1))
+    parts.ff += bits + (not power)
     if has_lut4(family):
-        parts.add("turns", 8 + 4 * inputs)
+        # One of an odd number takes another LUT4 in the store. The count is in LUTs up to four bits
+        # and on carries above; an end of more, where there is no flag, takes LUTs behind LUTs.
+        parts.add("select", beat * (0.6 * inputs if inputs > 3 else (1, 1, 1, 3)[inputs]))
+        parts.add("control", 14 + 4 * inputs)
+        parts.add("ends", 6 * inputs * (power and bits > 4))
+        return parts
+    parts.add("control", 4 + inputs * 2 + bits + ceil(bits / 6) * inputs)
+    parts.add("select", beat * (inputs // 2 + (inputs == 3)))
     # Ends that are not all at the same few bits of the count are told apart by all of them.
     length = unit.channels[0] // unit.lanes
     if bits > 4 and (length & (length - 1) or len(set(unit.channels)) > 1):

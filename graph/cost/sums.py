@@ -7,7 +7,7 @@ import numpy as np
 
 from .amounts import Parts
 from .arithmetic import added, has_lut4, ordered
-from .banks import bank
+from .banks import bank, by_group
 from .control import bits_of, chain, counter, flag_ff, outlet, ram
 from .dots import accumulator_sites, tree
 from .facts import bits_of_shape, columns_of
@@ -43,8 +43,10 @@ def add(unit: Any, family: str) -> Parts:
                 tops = [each[1].bit_length() if each[0] >= 0 else bits for each in pair]
                 places = max(min(tops) - max(zeros), 0)
                 if has_lut4(family) and places:
-                    # On its way up a carry takes places of a CCU2C as well.
-                    places = added(bits - max(zeros), family, whole=True)
+                    # On its way up a carry takes places of a CCU2C as well. A few bits share LUTs
+                    # with those that follow.
+                    above = bits - max(zeros)
+                    places = min(added(above, family, whole=True), above + 1 + above % 2)
                 parts.add("sum", unit.lanes * places)
             parts.ff += unit.lanes * (bits - min(zeros)) * (not ends)
             following.append((low, high, min(zeros)))
@@ -54,8 +56,9 @@ def add(unit: Any, family: str) -> Parts:
         bank(parts, made, 1, family, before=1)
         if unit.writable:
             connected(parts, sizes(made.memories))
-        counter(parts, made.groups, family)
-        chain(parts, bits_of(made.groups), unit._levels)
+        if by_group(made):
+            counter(parts, made.groups, family)
+            chain(parts, bits_of(made.groups), family, unit._levels)
     return parts
 
 
@@ -138,7 +141,7 @@ def vvtu(unit: Any, family: str) -> Parts:
     """Return the parts of a ``VVTU``."""
     parts = Parts()
     lanes, groups, k, width = unit.lanes, unit.groups, unit.k, unit.acc_width
-    y_bits, x_bits = bits_of_shape(unit.y_shape), bits_of_shape(unit.x_shape)
+    x_bits, w_bits, y_bits = map(bits_of_shape, (unit.x_shape, unit.w_shape, unit.y_shape))
     outlet(parts, lanes * y_bits, unit._beat_at, family, k if groups == 1 else 1)
     _vvtu_memories(parts, unit, family)
 
@@ -150,13 +153,15 @@ def vvtu(unit: Any, family: str) -> Parts:
     address = bits_of(k)
     if groups & (groups - 1) and k > 1:
         address = counter(parts, k * groups, family, addresses=True)
-    chain(parts, address, unit._operands_at - unit._weights.latency)
+    chain(parts, address, family, unit._operands_at - unit._weights.latency)
     parts.ff += unit._beat_at + lanes // unit.multiplier * x_bits * unit._operands_at
 
     # Products and sums.
     if family not in ("xc7", "xcup"):
         plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width, family)
-        parts.exact += lanes * (width + added(width, family))
+        # Of a few bits, and fewer of a product, the sum is in LUTs alone.
+        few = width * (x_bits * w_bits if 1 in (x_bits, w_bits) else x_bits + w_bits)
+        parts.exact += lanes * (width + min(added(width, family), few))
         parts.ff += lanes * width * (not unit._keeps)
     elif unit._keeps:
         dot = tree(1, unit.x_shape, unit.w_shape, width, 1)
@@ -172,19 +177,21 @@ def vvtu(unit: Any, family: str) -> Parts:
         parts.ff += (unit._operands_at + dot.latency) * (1 + (k > 1))
     # The group, when it is asked for; what is first, when its sum is.
     at = {unit._operands_at - unit._weights.latency, unit._product_at - unit._start.latency}
-    if unit.thresholds is not None:
+    if unit.thresholds is not None and by_group(unit._bank):
         at.add(unit._sum_at)
     if unit._rest is not None:
         at.add(unit._sum_at - unit._rest.latency)
     if unit._keeps:
         at |= {unit._product_at - unit._ahead, unit._product_at + unit._deep}
-        chain(parts, 1, unit._product_at)
+        chain(parts, 1, family, unit._product_at)
         ram(parts, groups, lanes * width, family, deep=unit._deep)
-    chain(parts, bits_of(groups), *at)
+    chain(parts, bits_of(groups), family, *at)
     # The register of the sums: kept for what is written, or in front of the thresholds.
     ahead = unit._keeps and not unit._deep
     if unit._keeps and (unit._deep or unit.thresholds is None):
         parts.ff += lanes * width
+    # Block RAM passes another.
+    parts.ff += lanes * width * (unit._keeps and unit._deep)
     if unit.thresholds is not None:
         bank(parts, unit._bank, 1, family, before=int(ahead))
     return parts

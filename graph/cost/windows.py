@@ -12,6 +12,7 @@ from quinnoa.rtl.weights import block_is_cheaper
 from quinnoa.rtl.windows import Windows
 
 from .amounts import Parts
+from .arithmetic import chosen, has_lut4
 from .control import bits_of, counter, flag_ff, outlet, ram
 from .facts import bits_of_shape
 
@@ -136,7 +137,9 @@ def wide_swu(unit: Any, family: str) -> Parts:
     skip = int(unit._skip.max())
     for kx in range(kw):
         ways = unit.banks * (1 + min(skip, kw - 1 - kx))
-        parts.add("choose", unit.rows * bits * (ceil((ways - 1) / 2) if ways > 4 else ways > 1))
+        luts = (chosen(ways, family) if has_lut4(family) else
+                ceil((ways - 1) / 2) if ways > 4 else ways > 1)
+        parts.add("choose", unit.rows * bits * luts)
     if any(windows.pads):
         parts.ff += (unit.rows if windows.outside(0).any() else 0) + kw
         for axis, length in ((1, kw), (0, kh)):
@@ -166,7 +169,8 @@ def _places(parts: Parts, unit: Any, lengths: tuple[int, ...], family: str,
     for length in lengths:
         counter(parts, length, family)
     ring = unit.ring
-    parts.add("control", 4)
+    # Windows of several steps: with LUT4 their begin and end take LUTs of their own.
+    parts.add("control", 4 + 6 * (has_lut4(family) and ring.steps > 1))
     parts.ff += flag_ff(ring.steps)
     needed, dropped = ring.needed, ring.dropped
     held = getattr(unit, "_held", unit.depth)

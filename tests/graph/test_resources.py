@@ -118,9 +118,9 @@ def test_lutram_of_a_memory_as_yosys_lays_it(depth, width, family, sites):
 
 
 def test_a_rom_costs_a_lut_a_column_up_to_64_words_or_16():
-    assert [rom_luts(depth, "xc7") for depth in (1, 2, 64, 128, 256)] == [0, 1, 1, 2, 4]
-    assert [rom_luts(depth, "ecp5") for depth in (1, 2, 16, 17, 64, 72, 144)] == [
-        0, 1, 1, 2, 4, 8, 12.5]
+    assert [rom_luts(depth, 3, "xc7") for depth in (1, 2, 64, 128, 256)] == [0, 3, 3, 6, 12]
+    assert [rom_luts(depth, 3, "ecp5") for depth in (1, 2, 16, 17, 64)] == [0, 3, 3, 6, 12]
+    assert 3 * 8 < rom_luts(128, 3, "ecp5") < 3 * 8 * 1.5
 
 
 @pytest.mark.parametrize("simd, x, w, width", [
