@@ -194,12 +194,13 @@ class _Search:
         found = self.cheapest(target)
         assert found is not None
         need, budget = self._need(found[0]), self._budget
-        ultra = need.uram > budget.uram * budget.bram_share
+        wants, has = f"{need.lut} LUT and {need.bram36:g} block RAMs", (
+            f"{budget.lut} and {budget.bram36:g}")
+        if need.uram > budget.uram * budget.bram_share:
+            wants, has = f"{wants} and {need.uram} UltraRAMs", f"{has} and {budget.uram}"
         raise FoldError(
-            f"the smallest design needs about {need.lut} LUT and {need.bram36:g} block RAMs"
-            + f" and {need.uram} UltraRAMs" * ultra
-            + f", but the device has {budget.lut} and {budget.bram36:g}" + f" and {budget.uram}"
-            * ultra + f", of which {budget.lut_share:.0%} and {budget.bram_share:.0%} may be used; "
+            f"the smallest design needs about {wants}, but the device has {has}, of which "
+            f"{100 * budget.lut_share:.0f} % and {100 * budget.bram_share:.0f} % may be used; "
             "take a larger device or a smaller network")
 
     def solution(self, network: Network, exact: bool, *, steps: bool, fills: bool = False,
@@ -220,11 +221,11 @@ class _Search:
         faster = self._step(targets[k - 1], need) if k else None
         slower, k, by = None, bisect_right(targets, solution.cycles), 1
         # Cycles that save nothing are no step.
-        while k < len(targets) and (slower is None or slower.cycles <= solution.cycles):
-            slower = self._step(targets[k], need)
+        while k < len(targets) and slower is None:
+            step = self._step(targets[k], need)
+            saves = min(step.lut, step.bram36, step.uram) < 0
+            slower = step if saves and step.cycles > solution.cycles else None
             k, by = k + by, 2 * by
-        if slower is not None and slower.cycles <= solution.cycles:
-            slower = None
         return replace(solution, faster=faster, slower=slower)
 
     def _step(self, target: int, need: Resources) -> Step:

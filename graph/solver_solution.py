@@ -168,10 +168,11 @@ class Solution:
         lut, halves, uram = self.budget.limits.round(6).tolist()
         need = self.total
         shares = [(f"{need.lut:,} LUT of {lut:,.0f}", need.lut, lut),
-                  (f"{need.bram36:g} block RAMs of {halves / 2:g}", need.bram36, halves / 2)]
+                  (f"{_counted(need.bram36, 'block RAM')} of {halves / 2:g}", need.bram36,
+                   halves / 2)]
         if need.uram:
-            shares.append((f"{need.uram} UltraRAMs of {uram:g}", need.uram, uram))
-        return _listed(f"{told} ({taken / most if most else 0:.0%})"
+            shares.append((f"{_counted(need.uram, 'UltraRAM')} of {uram:g}", need.uram, uram))
+        return _listed(f"{told} ({100 * taken / most if most else 0:.0f} %)"
                        for told, taken, most in shares)
 
     def _what_stops(self) -> str:
@@ -192,10 +193,16 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(most) + " and " * bool(most) + last
 
 
+def _counted(number: float, name: str, sign: str = "") -> str:
+    """Name a number of things."""
+    return f"{number:{sign}g} {name}{'s' * (abs(number) != 1)}"
+
+
 def _told(need: Resources | Step, sign: str = "") -> str:
-    """Name LUTs, block RAMs and, where there are any, UltraRAMs."""
-    ultra = [f"{need.uram:{sign}} UltraRAMs"] if need.uram else []
-    return _listed([f"{need.lut:{sign},} LUT", f"{need.bram36:{sign}g} block RAMs", *ultra])
+    """Name LUTs and, where there are any, block RAMs and UltraRAMs."""
+    rest = ((need.bram36, "block RAM"), (need.uram, "UltraRAM"))
+    return _listed([f"{need.lut:{sign},} LUT",
+                    *(_counted(number, name, sign) for number, name in rest if number)])
 
 
 def plan_resources(plan: "Plan", family: str) -> tuple[Resources, Resources]:

@@ -336,12 +336,12 @@ def test_a_solution_says_what_limits_it_and_what_a_step_costs():
     assert solution.explain() == "\n".join([
         f"{', '.join(slowest)} set{'s' * (len(slowest) == 1)} the rate: {solution.cycles} cycles a "
         "frame.",
-        f"About {solution.total.lut} LUT of 840 ({solution.total.lut / 840:.0%}) and 0 block RAMs "
-        f"of 0 (0%), FIFOs not counted; {solution.ends.lut} LUT more turn words of a bus to "
+        f"About {solution.total.lut} LUT of 840 ({solution.total.lut / 8.4:.0f} %) and 0 block "
+        f"RAMs of 0 (0 %), FIFOs not counted; {solution.ends.lut} LUT more turn words of a bus to "
         "beats, at the ends.",
         "Nothing faster fits: too few LUTs.",
-        f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT and +0 block RAMs.",
-        f"A step slower: {slower.cycles} cycles for {slower.lut:+} LUT and +0 block RAMs."])
+        f"A step faster: {faster.cycles} cycles for {solution.faster.lut:+} LUT.",
+        f"A step slower: {slower.cycles} cycles for {slower.lut:+} LUT."])
     assert slower.cycles > solution.cycles and slower.lut < 0
 
 
