@@ -72,28 +72,30 @@ class SWU(wiring.Component):
             raise ValueError(f"memory must be auto, {', '.join(RAM_STYLES)}: it is {memory!r}")
         if lanes < 1 or channels < 1 or channels % lanes:
             raise ValueError(f"lanes must divide C: C is {channels}, lanes is {lanes}")
-        self.windows = Windows(height, width, kernel, stride, dilation, pads)
-        self.channels, self.lanes, self.cf = channels, lanes, channels // lanes
         self.shape = shape if is_bipolar(shape) else Shape.cast(shape)
         self.pad_value = pad_value
         self._pad_bits = int(encode(pad_value, shape)) if any(pads) else 0
-
-        self.ring = Ring(
-            needed=self.windows.needed(self.windows.ends) * self.cf,
-            dropped=self.windows.dropped(self.windows.start(1)) * self.cf,
-            steps=self.windows.taps * self.cf, beats_in=self.windows.pixels * self.cf)
-        self.depth = 1 << (self.ring.least_depth - 1).bit_length()
-
+        self._lay(Windows(height, width, kernel, stride, dilation, pads), channels, lanes, memory)
         layout = data.ArrayLayout(self.shape, lanes)
-        bits = Shape.cast(layout).width
+        self._outlet = Outlet(layout, latency=self._read_at)
+        super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
+
+    def _lay(self, windows, channels, lanes, memory):
+        """Lay the ring: how deep it is, and where."""
+        self.windows, self.channels, self.lanes = windows, channels, lanes
+        self.cf = channels // lanes
+        self.ring = Ring(
+            needed=windows.needed(windows.ends) * self.cf,
+            dropped=windows.dropped(windows.start(1)) * self.cf,
+            steps=windows.taps * self.cf, beats_in=windows.pixels * self.cf)
+        self.depth = 1 << (self.ring.least_depth - 1).bit_length()
+        bits = lanes * Shape.cast(self.shape).width
         if memory == "auto":
             # A dual-port RAM64M has three bits in four LUTs.
             memory = "block" if block_is_cheaper(self.depth, bits, written=True) else "lutram"
         self.memory = memory
         # LUTRAM is read within a cycle, block RAM in one; there is a register behind it.
-        self._read_at = 1 if memory == "lutram" else 2
-        self._outlet = Outlet(layout, latency=self._read_at)
-        super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
+        self._read_at = 1 if self.memory == "lutram" else 2
 
     @property
     def schedule(self):

@@ -65,16 +65,28 @@ class WideSWU(wiring.Component):
                  pads=(0, 0, 0, 0), pad_value=0, shape, lanes, memory="auto"):
         if memory not in ("auto", *RAM_STYLES):
             raise ValueError(f"memory must be auto, {', '.join(RAM_STYLES)}: it is {memory!r}")
-        self.windows = windows = Windows(height, width, kernel, stride, dilation, pads)
-        (kh, kw), (dy, dx) = windows.kernel, windows.dilation
+        windows = Windows(height, width, kernel, stride, dilation, pads)
+        kh, kw = windows.kernel
         if lanes not in (kw * channels, kh * kw * channels):
             raise ValueError(f"lanes must be those of a row of the kernel, {kw * channels}, or of "
                              f"a window, {kh * kw * channels}: they are {lanes}")
-        self.channels, self.lanes = channels, lanes
-        self.rows = lanes // (kw * channels)                 # of the kernel, in a beat
         self.shape = shape if is_bipolar(shape) else Shape.cast(shape)
         self.pad_value = pad_value
         self._pad_bits = int(encode(pad_value, shape)) if any(pads) else 0
+        self._lay(windows, channels, lanes, memory)
+        o_layout = data.ArrayLayout(self.shape, lanes)
+        # The words are there a cycle after their addresses, put in order a cycle later.
+        self._outlet = Outlet(o_layout, latency=2)
+        super().__init__({
+            "i": In(stream.Signature(data.ArrayLayout(self.shape, channels))),
+            "o": Out(stream.Signature(o_layout)),
+        })
+
+    def _lay(self, windows, channels, lanes, memory):
+        """Lay the ring: its banks, how deep they are, and where."""
+        self.windows, self.channels, self.lanes = windows, channels, lanes
+        (kh, kw), (dy, dx), width = windows.kernel, windows.dilation, windows.width
+        self.rows = lanes // (kw * channels)                 # of the kernel, in a beat
 
         # The word of a row of window ox is that of column at[ox]; where the row reaches past the
         # right edge, one further to the left, skip[ox] pixels of which are not seen.
@@ -99,13 +111,6 @@ class WideSWU(wiring.Component):
         if memory == "auto":
             memory = "block" if block_is_cheaper(self.depth, bits, written=True) else "lutram"
         self.memory = memory
-        o_layout = data.ArrayLayout(self.shape, lanes)
-        # The words are there a cycle after their addresses, put in order a cycle later.
-        self._outlet = Outlet(o_layout, latency=2)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.shape, channels))),
-            "o": Out(stream.Signature(o_layout)),
-        })
 
     @property
     def schedule(self):

@@ -1,14 +1,15 @@
+# amaranth: UnusedElaboratable=no
 """Cost of sliding-window units, as `rtl/swu.py`, `rtl/wide_swu.py` and `rtl/ring.py` lay them."""
 
 from functools import lru_cache
 from math import ceil
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from amaranth import Shape
 
-from quinnoa.rtl.ring import Ring
-from quinnoa.rtl.weights import block_is_cheaper
+from quinnoa.rtl.swu import SWU
+from quinnoa.rtl.wide_swu import WideSWU
 from quinnoa.rtl.windows import Windows
 
 from .amounts import Parts
@@ -23,56 +24,35 @@ __all__ = ["swu", "wide_swu", "window_parts"]
 def window_parts(windows: Windows, channels: int, bits: int, lanes: int,
                  family: str, memory: str = "auto") -> tuple[str, Parts]:
     """Return the kind and the parts of the unit of so many ``lanes``, without making it."""
-    unit = SimpleNamespace(windows=windows, channels=channels, lanes=lanes, bits=bits,
-                           memory=memory)
     if lanes <= channels:
-        _as_swu(unit)
-        return "swu" if windows.taps > 1 else "point", swu(unit, family)
-    _as_wide(unit)
-    return "wide", wide_swu(unit, family)
+        kind = "swu" if windows.taps > 1 else "point"
+        return kind, swu(_UnlaidSWU(windows, channels, bits, lanes, memory), family)
+    return "wide", wide_swu(_UnlaidWideSWU(windows, channels, bits, lanes, memory), family)
 
 
-def _as_swu(unit: Any) -> None:
-    """Give it what ``SWU`` derives."""
-    windows = unit.windows
-    unit.cf = unit.channels // unit.lanes
-    unit.ring = Ring(
-        needed=windows.needed(windows.ends) * unit.cf,
-        dropped=windows.dropped(windows.start(1)) * unit.cf,
-        steps=windows.taps * unit.cf, beats_in=windows.pixels * unit.cf)
-    unit.depth = 1 << (unit.ring.least_depth - 1).bit_length()
-    if unit.memory == "auto":
-        unit.memory = ("block" if block_is_cheaper(unit.depth, unit.lanes * unit.bits,
-                                                   written=True) else "lutram")
-    unit._read_at = 1 if unit.memory == "lutram" else 2
+class _Unlaid:
+    """A sliding-window unit that is reckoned with, but not made: its ports would take long."""
+
+    _lay: Any
+
+    def __init__(self, windows: Windows, channels: int, bits: int, lanes: int,
+                 memory: str) -> None:
+        self.shape = Shape(bits)
+        self._lay(windows, channels, lanes, memory)
 
 
-def _as_wide(unit: Any) -> None:
-    """Give it what ``WideSWU`` derives."""
-    windows = unit.windows
-    (kh, kw), (dy, dx), width = windows.kernel, windows.dilation, windows.width
-    unit.rows = unit.lanes // (kw * unit.channels)
-    last = windows.start(1) + (kw - 1) * dx
-    unit._skip = np.clip(-((width - 1 - last) // dx), 0, kw - 1)
-    at = np.clip(last - unit._skip * dx, 0, width - 1)
-    unit.ring = Ring(needed=windows.needed(at + 1), dropped=windows.dropped(at),
-                     steps=kh // unit.rows, beats_in=windows.pixels)
-    unit.banks = unit.rows
-    while len({i * dy % unit.banks for i in range(unit.rows)}) < unit.rows:
-        unit.banks += 1
-    overlap = (unit.banks - 1) * (width - 1)
-    least = -(-(unit.ring.least_depth + overlap) // unit.banks)
-    unit.depth = max(2, 1 << (least - 1).bit_length())
-    unit._held = unit.banks * unit.depth - overlap
-    if unit.memory == "auto":
-        unit.memory = ("block" if block_is_cheaper(unit.depth, kw * unit.channels * unit.bits,
-                                                   written=True) else "lutram")
+class _UnlaidSWU(_Unlaid, SWU):
+    pass
+
+
+class _UnlaidWideSWU(_Unlaid, WideSWU):
+    pass
 
 
 def swu(unit: Any, family: str) -> Parts:
     """Return the parts of a ``SWU``."""
     parts, windows = Parts(), unit.windows
-    beat = unit.lanes * _element(unit)
+    beat = unit.lanes * bits_of_shape(unit.shape)
     outlet(parts, beat, unit._read_at, family)
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
     # Strides are multiples of CF: below, there is next to nothing to add.
@@ -111,9 +91,9 @@ def _frame_ends(unit: Any) -> bool:
 def wide_swu(unit: Any, family: str) -> Parts:
     """Return the parts of a ``WideSWU``."""
     parts, windows = Parts(), unit.windows
-    bits = unit.channels * _element(unit)
+    bits = unit.channels * bits_of_shape(unit.shape)
     (oh, ow), (kh, kw) = windows.shape, windows.kernel
-    word, o_beat = kw * bits, unit.lanes * _element(unit)
+    word, o_beat = kw * bits, unit.lanes * bits_of_shape(unit.shape)
     outlet(parts, o_beat, 2, family)
     _places(parts, unit, (unit.ring.steps, ow, oh), family)
     address, phase = bits_of(unit.depth), bits_of(unit.banks)
@@ -148,11 +128,6 @@ def wide_swu(unit: Any, family: str) -> Parts:
                 parts.add("edges", length + _changes(outside), length)
     parts.ff += 2 + o_beat
     return parts
-
-
-def _element(unit: Any) -> int:
-    """Return the bits of an element."""
-    return unit.bits if hasattr(unit, "bits") else bits_of_shape(unit.shape)
 
 
 def _memory(parts: Parts, depth: int, width: int, memory: str, family: str) -> None:

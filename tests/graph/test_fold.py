@@ -79,8 +79,8 @@ def test_fills_a_device_and_no_more():
 
 def test_refuses_a_device_that_is_too_small():
     with pytest.raises(FoldError, match=r"^the smallest design needs about \d+ LUT and 0 block "
-                                        r"RAMs, but the device has 50 and 1, of which 70 % and 90 % "
-                                        r"may be used; take a larger device or a smaller "
+                                        r"RAMs, but the device has 50 and 1, of which 70 % and "
+                                        r"90 % may be used; take a larger device or a smaller "
                                         r"network$"):
         fold_to_fit(small(), Budget(lut=50, bram36=1))
 
