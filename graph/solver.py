@@ -160,16 +160,22 @@ class _Search:
     def fastest_within(self, limits: np.ndarray, above: int = 0) -> int:
         """Return the fewest cycles that fit; ``FoldError`` if none do."""
         targets = [t for t in achievable(self._network, self._pins) if t >= above]
-        if not self.fits(targets[-1], limits):
-            self._refuse(targets[-1])
-        # From slow to fast, four times as fast at a time, then between: wide folds take longer.
-        high, low = len(targets) - 1, -1
-        while high > 0:
-            trial = min(bisect_left(targets, targets[high] / 4), high - 1)
-            if not self.fits(targets[trial], limits):
-                low = trial
-                break
-            high = trial
+        low, high, last = -1, 0, len(targets) - 1
+        if above:
+            # Not much slower than what would fit with a little more: further and further.
+            while high < last and not self.fits(targets[high], limits):
+                low, high = high, min(2 * high + 1, last)
+        else:
+            # From slow to fast, four times as fast at a time, then between: wide folds take longer.
+            high = last
+            while high > 0:
+                trial = min(bisect_left(targets, targets[high] / 4), high - 1)
+                if not self.fits(targets[trial], limits):
+                    low = trial
+                    break
+                high = trial
+        if high == last and not self.fits(targets[last], limits):
+            self._refuse(targets[last])
         while high - low > 1:
             middle = (low + high) // 2
             if self.fits(targets[middle], limits):
