@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from random import Random
 
 from .plan import ZERO, Carry, Lut, Plan
 from .raw import bit_weights
 from .shapes import is_bipolar
 
-__all__ = ["Term", "accumulate_plan", "dot_heap", "sum_plan"]
+__all__ = ["Term", "accumulate_plan", "best_plan", "dot_heap", "sum_plan"]
 
 # Truth tables of terms, index bit 0 the first net: one net; two; (sum, first); (sum, start, first).
 ONLY, AND, NAND, XNOR, XOR = 0b10, 0b1000, 0b0111, 0b1001, 0b0110
@@ -17,6 +18,8 @@ GATED, STARTED = 0b0010, 0b11001010
 DEPTH = 3
 # Full adders one after another in the stages that form the terms.
 CHAINED = 2
+# Stages that the first levels take.
+_STAGES = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,12 @@ class _Builder:
 
     def __init__(self, inputs):
         self.plan = Plan(inputs, nets=2 + inputs)
+
+    def copy(self):
+        """Return another builder that goes on from here."""
+        other = _Builder(self.plan.inputs)
+        other.plan.nets, other.plan.stages = self.plan.nets, [[*each] for each in self.plan.stages]
+        return other
 
     def stage(self):
         self.plan.stages.append([])
@@ -134,6 +143,12 @@ class _Counting:
 
     def __bool__(self):
         return bool(self._chains or self._single)
+
+    def copy(self):
+        """Return another one that goes on from here."""
+        other = _Counting((), 1)
+        other._chains, other._single = [*self._chains], [*self._single]
+        return other
 
     def lay(self, builder, following):
         """Lay what fits one stage, with its results in ``following``."""
@@ -333,18 +348,31 @@ def sum_plan(simd, x_shape, w_shape, width, rows=1):
     heap = dot_heap(simd, x_shape, w_shape, width)
     bits = sum(map(len, heap))
     tries = range(max(4, min(120, 16000 // bits)))
-    plans = (_try_plan(seed, heap, width, rows) for seed in tries)
+    return best_plan(tries, heap, width, rows)
+
+
+def best_plan(seeds, heap, width, rows):
+    """Return the best of the plans of a heap that the ``seeds`` lead to."""
+    starts = {stages: _first_level(heap, width, stages) for stages in _STAGES}
+    plans = (_try_plan(seed, starts, width, rows) for seed in seeds)
     return min(plans, key=lambda plan: (plan.sites + sum(h > 1 for h in plan.heights[1:]),
                                         plan.latency))
 
 
-def _try_plan(seed, heap, width, rows):
+def _first_level(heap, width, stages):
+    """Form and count terms, where nothing is left to chance: builder, counting, columns."""
+    builder = _Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
+    counting = _Counting(heap, stages)
+    columns = _level(builder, [[] for _ in heap], counting, inf, 0, None)
+    return builder, counting, columns[:width]
+
+
+def _try_plan(seed, starts, width, rows):
     rng = Random(seed)
     threshold = rng.choice((0.5, 1.0, 1.2, 1.3, 1.5))
     limit = rows if rows > 1 else rng.choice((2, 3))
-    builder = _Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
-    counting = _Counting(heap, rng.choice((1, 2)))
-    columns = [[] for _ in heap]
+    builder, counting, columns = starts[rng.choice(_STAGES)]
+    builder, counting, columns = builder.copy(), counting.copy(), [*columns]
     while counting or max(map(len, columns)) > limit:
         columns = _level(builder, columns, counting, limit, threshold, rng)[:width]
     if rows == 1:

@@ -10,7 +10,7 @@ from math import log2
 
 from amaranth import Shape, ShapeCastable
 
-from quinnoa.rtl.compressor import _try_plan, accumulate_plan, dot_heap, sum_plan
+from quinnoa.rtl.compressor import accumulate_plan, best_plan, dot_heap, sum_plan
 from quinnoa.rtl.plan import ONE, ZERO, Lut, Plan
 from quinnoa.rtl.raw import bit_weights
 
@@ -78,9 +78,7 @@ def _bits(shape: Shape | ShapeCastable) -> int:
 def _plan(simd: int, x_shape: Shape | ShapeCastable, w_shape: Shape | ShapeCastable, width: int,
           rows: int) -> Plan:
     heap = dot_heap(simd, x_shape, w_shape, width)
-    plans = (_try_plan(seed, heap, width, rows) for seed in range(_TRIES))
-    return min(plans, key=lambda plan: (plan.sites + sum(h > 1 for h in plan.heights[1:]),
-                                        plan.latency))
+    return best_plan(range(_TRIES), heap, width, rows)
 
 
 def _registers(plan: Plan, x_nets: int) -> tuple[int, int, int, int]:
