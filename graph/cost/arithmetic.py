@@ -34,7 +34,7 @@ def added(bits: int, family: str, *, whole: bool = False) -> int:
     return (_WHOLE_SUMS if whole else _SUMS)[bits] if bits < len(_SUMS) else bits + bits % 2
 
 
-def ordered(bits: int, family: str, told: int = 99) -> float:
+def ordered(bits: int, family: str, told: int = len(_TOLD)) -> float:
     """Return the LUT sites of a comparison of two numbers.
 
     A carry chain, three places of both two LUT6; a few bits in LUTs alone, fewer of them if the
@@ -43,7 +43,7 @@ def ordered(bits: int, family: str, told: int = 99) -> float:
     if has_lut4(family):
         if bits >= len(_ORDERS):
             return bits + bits % 2
-        return min(_ORDERS[bits], _TOLD[told] if told < len(_TOLD) else bits * bits)
+        return min((_ORDERS[bits], *_TOLD[told:told + 1]))
     return 2 / 3 * bits + 0.5 if bits > 3 else 1
 
 

@@ -10,17 +10,8 @@ from .amounts import Parts
 from .arithmetic import chosen, has_lut4
 from .memories import block, distributed
 
-__all__ = [
-    "bits_of",
-    "block_rom",
-    "chain",
-    "counter",
-    "flag_ff",
-    "outlet",
-    "ram",
-    "room_of",
-    "store",
-]
+__all__ = ["bits_of", "block_rom", "chain", "counter", "flag_ff", "outlet", "ram", "room_of",
+           "store"]
 
 # Counts of these bits are shift registers with feedback (`rtl.fifo`).
 _SHIFTED = (2, 3, 4, 5, 6)
@@ -105,8 +96,8 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
 def chain(parts: Parts, bits: float, family: str, *taps: int) -> None:
     """Add registers without reset in a row, seen after so many cycles each.
 
-    Of three and more in a row, none of them seen but the last, synthesis makes a shift register of
-    LUTs, where LUTs are any.
+    Of three and more in a row, none of them seen but the last, synthesis makes a shift register in
+    LUTs, where a LUT6 can be one.
     """
     before = 0
     for at in sorted({tap for tap in taps if tap > 0}):
