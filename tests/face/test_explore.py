@@ -334,7 +334,9 @@ def start(models, folder):
         return subprocess.Popen(
             [sys.executable, "-m", "quinnoa.cli", "explore", *map(str, models), *devices,
              "--points", "10", "--workers", "2", "-o", str(folder)], stdout=output,
-            stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2], start_new_session=True)
+            stderr=subprocess.STDOUT, cwd=Path(__file__).parents[2], start_new_session=True,
+            # In the background of a shell it is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def said(folder):
