@@ -7,7 +7,7 @@ are measured then, and where they do not fit the search goes on with as much les
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -76,10 +76,22 @@ def solve_cycles(network: Network, target: int, *, family: str = "xc7",
     a pixel a cycle takes several at once, as few as will do. ``writable``: what layers hold can be
     written at run time. ``steps``: look at the next cycles above and below, too.
     """
-    search = _Search(network, family, budget, pins, writable)
-    found = search.cheapest(target, search.limits) or search.cheapest(target)
-    assert found is not None
-    return search.solution(*found, steps=steps)
+    def solve(flips: bool) -> Solution:
+        search = _Search(network, family, budget, pins, writable, flips)
+        found = search.cheapest(target, search.limits) or search.cheapest(target)
+        assert found is not None
+        return search.solution(*found, steps=steps)
+
+    return _with_flips(solve, budget)
+
+
+def _with_flips(solve: Callable[[bool], Solution], budget: Budget) -> Solution:
+    """Solve without a look at flip-flops, of which there are enough but for a few designs.
+
+    Where there are not, solve with them.
+    """
+    solution = solve(False)
+    return solution if solution.whole.ff <= budget.limits[3] else solve(True)
 
 
 def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pins | None = None,
@@ -89,28 +101,12 @@ def solve_fit(network: Network, budget: Budget, *, family: str = "xc7", pins: Pi
     With ``measure`` the FIFOs, too, must fit. Where a pixel a cycle fits everywhere, goes on with
     2, 3, … pixels a cycle.
     """
-    search = _Search(network, family, budget, pins, writable)
-    limits = search.limits
-    least = target = search.fastest_within(limits)
-    for _ in range(_ROUNDS):
-        found = search.cheapest(target, limits)
-        assert found is not None
-        solution = search.solution(*found, steps=False, fills=True, least=least)
-        if not measure:
-            break
-        bare = search.terms.costs(solution.whole)
-        solution = solution.planned(plan_of(solution.network, family, writable), family)
-        if budget.holds(solution.whole):
-            break
-        # As much as there is too much of is kept free.
-        over = search.terms.costs(solution.whole) - search.limits
-        kept = np.maximum(np.minimum(limits, bare) - over, 1e-9)
-        limits = np.where(over > 0, kept, limits)
-        target = search.fastest_within(limits, target)
-    else:
-        raise FoldError(f"no folds were found that fit with their FIFOs; without them {least} "
-                        "cycles a frame fit; take a larger device, or ask for fewer frames")
-    return search.with_steps(solution) if steps else solution
+    def solve(flips: bool) -> Solution:
+        search = _Search(network, family, budget, pins, writable, flips)
+        solution = search.filled(measure)
+        return search.with_steps(solution) if steps else solution
+
+    return _with_flips(solve, budget)
 
 
 def plan_of(network: Network, family: str, writable: bool = False) -> "Plan":
@@ -124,15 +120,17 @@ class _Search:
     """The searches for one network, budget and family: what was looked at is remembered."""
 
     def __init__(self, network: Network, family: str, budget: Budget, pins: Pins | None,
-                 writable: bool) -> None:
+                 writable: bool, flips: bool) -> None:
         self._pins = {name: dict(table) for name, table in (pins or {}).items()}
         pixels = {name: table.pop("pixels") for name, table in self._pins.items()
                   if "pixels" in table}
         self._network = with_pixels(network, pixels)
         ultra = any(table.get("memory") == "ultra" for table in self._pins.values()) or (
             budget.uram > 0 and any(isinstance(layer, Window) for layer in network.layers))
-        self.terms = Terms(family, writable, ultra)
-        self._budget, self.limits = budget, budget.limits[:self.terms.resources]
+        self.terms = Terms(family, writable, ultra, flips)
+        self._budget, self.limits = budget, budget.limits[self.terms.weighed]
+        # Flip-flops are to fit, but save nothing.
+        self._weights = np.where(np.equal(self.terms.weighed, 3), 0, 1 / self.limits)
         self._models: dict[int, Model] = {}
 
     def _model(self, target: int) -> Model:
@@ -147,7 +145,7 @@ class _Search:
                  limits: np.ndarray | None = None) -> tuple[Network, bool] | None:
         """Return the network in the cheapest folds within limits; and whether all was exact."""
         model = self._model(target)
-        choice = model.problem.cheapest(1 / self.limits, limits)
+        choice = model.problem.cheapest(self._weights, limits)
         if choice is None and limits is not None and not model.problem.exact:
             choice = model.problem.within(limits)
         exact = all(model.problem.exact for model in self._models.values())
@@ -184,7 +182,7 @@ class _Search:
                 low = middle
         best = targets[high]
         if high == 0 and not above:
-            for pixels in range(2, MOST + 1):
+            for pixels in range(2, min(MOST, best) + 1):
                 try:
                     if not self.fits(targets[0] // pixels, limits):
                         break
@@ -192,6 +190,29 @@ class _Search:
                     break
                 best = targets[0] // pixels
         return best
+
+    def filled(self, measure: bool) -> Solution:
+        """Return the solution of the fewest cycles; with ``measure`` one that holds its FIFOs."""
+        limits, terms = self.limits, self.terms
+        least = target = self.fastest_within(limits)
+        for _ in range(_ROUNDS):
+            found = self.cheapest(target, limits)
+            assert found is not None
+            solution = self.solution(*found, steps=False, fills=True, least=least)
+            if not measure:
+                return solution
+            bare = terms.costs(solution.whole)
+            solution = solution.planned(plan_of(solution.network, terms.family, terms.writable),
+                                        terms.family)
+            over = terms.costs(solution.whole) - self.limits
+            if (over <= 0).all():
+                return solution
+            # As much as there is too much of is kept free.
+            kept = np.maximum(np.minimum(limits, bare) - over, 1e-9)
+            limits = np.where(over > 0, kept, limits)
+            target = self.fastest_within(limits, target)
+        raise FoldError(f"no folds were found that fit with their FIFOs; without them {least} "
+                        "cycles a frame fit; take a larger device, or ask for fewer frames")
 
     def _need(self, network: Network) -> Resources:
         return network_resources(network, self.terms) + ends_resources(network, self.terms)
@@ -204,6 +225,8 @@ class _Search:
             f"{budget.lut} and {budget.bram36:g}")
         if need.uram > budget.uram * budget.bram_share:
             wants, has = f"{wants} and {need.uram} UltraRAMs", f"{has} and {budget.uram}"
+        if need.ff > budget.limits[3]:
+            wants, has = f"{wants} and {need.ff} flip-flops", f"{has} and {budget.ff}"
         raise FoldError(
             f"the smallest design needs about {wants}, but the device has {has}, of which "
             f"{100 * budget.lut_share:.0f} % and {100 * budget.bram_share:.0f} % may be used; "
@@ -239,4 +262,4 @@ class _Search:
         assert found is not None
         other = self._need(found[0])
         return Step(max(map(cycles, found[0].layers)), other.lut - need.lut,
-                    other.bram36 - need.bram36, other.uram - need.uram)
+                    other.bram36 - need.bram36, other.uram - need.uram, other.ff - need.ff)

@@ -20,8 +20,8 @@ from .network import Network
 from .resources import Resources, calibrated, estimate, relay_resources
 from .solver_widths import at_end, between
 
-__all__ = ["Parts", "Pins", "Terms", "choices", "ends_resources", "fork", "network_resources",
-           "one_axis", "parts_of", "take"]
+__all__ = ["Parts", "Pins", "Terms", "amounts", "choices", "ends_resources", "fork",
+           "network_resources", "one_axis", "parts_of", "take"]
 
 # By layer what its fold must have.
 Pins = Mapping[str, Mapping[str, Any]]
@@ -52,21 +52,34 @@ class Terms:
     writable : bool
         Weights and thresholds can be written at run time.
     ultra : bool
-        Windows may be kept in UltraRAM, the third resource.
+        Windows may be kept in UltraRAM, which is looked at, too.
+    flips : bool
+        Flip-flops are looked at, too.
     """
 
     family: str = "xc7"
     writable: bool = False
     ultra: bool = False
+    flips: bool = False
+
+    @property
+    def weighed(self) -> list[int]:
+        """Which of LUTs, halves of block RAM, UltraRAMs and flip-flops are looked at."""
+        return [0, 1, *[2] * self.ultra, *[3] * self.flips]
 
     @property
     def resources(self) -> int:
-        """How many there are to weigh."""
-        return 3 if self.ultra else 2
+        """How many are looked at."""
+        return 2 + self.ultra + self.flips
 
     def costs(self, need: Resources) -> np.ndarray:
-        """Return LUTs, halves of block RAM and, if there is any, UltraRAMs."""
-        return np.array([need.lut, 2 * need.bram36, need.uram][:self.resources], float)
+        """Return what is needed of all that are looked at."""
+        return amounts(need)[self.weighed]
+
+
+def amounts(need: Resources) -> np.ndarray:
+    """Return LUTs, halves of block RAM, UltraRAMs and flip-flops."""
+    return np.array([need.lut, 2 * need.bram36, need.uram, need.ff], float)
 
 
 def parts_of(network: Network, terms: Terms) -> dict[str, Parts]:

@@ -14,7 +14,7 @@ from .resources import (
     relay_resources,
     unit_resources,
 )
-from .solver_costs import Terms
+from .solver_costs import Terms, amounts
 
 if TYPE_CHECKING:
     from .units import Plan
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "DEFAULT_BUDGET", "Solution", "Step", "plan_resources"]
 
 
+# Of the flip-flops of a device, what may be taken.
+_FF_SHARE = 0.9
+# Of them, what a solution need not speak of.
+_MANY = 0.8
+
+
 @dataclass(frozen=True)
 class Budget:
     """What a device offers, and the share of it that a design may take.
 
     The shares are FINN-R's 70 % of the LUTs (beyond which routing suffers), and 90 % of the block
-    RAMs and UltraRAMs.
+    RAMs, UltraRAMs and flip-flops; without ``ff`` these are not limited.
     """
 
     lut: int
@@ -35,23 +41,23 @@ class Budget:
     lut_share: float = 0.70
     bram_share: float = 0.90
     uram: int = 0
+    ff: int | None = None
 
     @property
     def limits(self) -> np.ndarray:
-        """LUTs, halves of block RAM and UltraRAMs that may be taken."""
+        """LUTs, halves of block RAM, UltraRAMs and flip-flops that may be taken."""
         return np.array([self.lut * self.lut_share, max(2 * self.bram36 * self.bram_share, 1e-9),
-                         max(self.uram * self.bram_share, 1e-9)])
+                         max(self.uram * self.bram_share, 1e-9),
+                         np.inf if self.ff is None else self.ff * _FF_SHARE])
 
     def holds(self, need: Resources) -> bool:
         """Tell whether ``need`` fits."""
-        return (need.lut <= self.lut * self.lut_share
-                and need.bram36 <= self.bram36 * self.bram_share
-                and need.uram <= self.uram * self.bram_share)
+        return bool((amounts(need) <= self.limits).all())
 
     def cost(self, need: Resources) -> float:
         """Weigh ``need`` as shares of the device."""
         terms = Terms(ultra=self.uram > 0)
-        return float((terms.costs(need) / self.limits[:terms.resources]).sum())
+        return float((terms.costs(need) / self.limits[terms.weighed]).sum())
 
 
 # Where no device is named, block RAMs and LUTs weigh as they stand on a Zynq-7020.
@@ -66,6 +72,7 @@ class Step:
     lut: int
     bram36: float
     uram: int = 0
+    ff: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +142,7 @@ class Solution:
             return None if each is None else {"cycles": each.cycles, "lut_more": each.lut,
                              "bram36_more": each.bram36, "uram_more": each.uram}
 
-        lut, halves, uram = self.budget.limits.round(6).tolist()
+        lut, halves, uram, _ = self.budget.limits.round(6).tolist()
         return {"cycles": self.cycles, "lut": self.total.lut, "bram36": self.total.bram36,
                 "uram": self.total.uram, "fifos_measured": self.buffers is not None,
                 "fifos": some(self.buffers), "ends": some(self.ends),
@@ -165,13 +172,15 @@ class Solution:
         return "\n".join(lines)
 
     def _shares(self) -> str:
-        lut, halves, uram = self.budget.limits.round(6).tolist()
+        lut, halves, uram, ff = self.budget.limits.round(6).tolist()
         need = self.total
         shares = [(f"{need.lut:,} LUT of {lut:,.0f}", need.lut, lut),
                   (f"{_counted(need.bram36, 'block RAM')} of {halves / 2:g}", need.bram36,
                    halves / 2)]
         if need.uram:
             shares.append((f"{_counted(need.uram, 'UltraRAM')} of {uram:g}", need.uram, uram))
+        if need.ff > _MANY * ff:
+            shares.append((f"{need.ff:,} flip-flops of {ff:,.0f}", need.ff, ff))
         return _listed(f"{told} ({100 * taken / most if most else 0:.0f} %)"
                        for told, taken, most in shares)
 
@@ -180,10 +189,11 @@ class Solution:
             return (f"Without FIFOs {self.least:,} cycles would fit; nothing below that does.")
         if self.faster is None:
             return "Nothing is faster in these layers."
-        more = Terms(ultra=True).costs(self.whole) + (
-            self.faster.lut, 2 * self.faster.bram36, self.faster.uram)
-        over = [name for name, need, most in zip(("LUTs", "block RAMs", "UltraRAMs"), more,
-                                                 self.budget.limits, strict=True) if need > most]
+        more = amounts(self.whole) + (self.faster.lut, 2 * self.faster.bram36, self.faster.uram,
+                                      self.faster.ff)
+        names = "LUTs", "block RAMs", "UltraRAMs", "flip-flops"
+        over = [name for name, need, most in zip(names, more, self.budget.limits, strict=True)
+                if need > most]
         return f"Nothing faster fits: too few {_listed(over) or 'LUTs and block RAMs'}."
 
 

@@ -136,7 +136,7 @@ def budget_of(device, **shares):
     budget = DEFAULT_BUDGET
     if device:
         part = part_named(device)
-        budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram)
+        budget = Budget(lut=part.lut, bram36=part.bram36, uram=part.uram, ff=part.ff)
     for key, share in shares.items():
         if share is not None and not 0 < share <= 1:
             raise QuinnoaError(f"--{key.replace('_', '-')} is {share:g}, but must be above 0 and "

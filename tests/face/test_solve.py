@@ -46,7 +46,8 @@ def test_folds_of_a_file_are_no_solution(network, tmp_path):
 def test_a_smaller_share_of_a_device_is_slower(network):
     some = solve(network, device="xc7z010", maximum=True, family="xc7", lut_share=0.02,
                  bram_share=0.5)
-    assert some.budget == Budget(lut=17_600, bram36=60, lut_share=0.02, bram_share=0.5)
+    assert some.budget == Budget(lut=17_600, bram36=60, lut_share=0.02, bram_share=0.5,
+                                 ff=35_200)
     assert 0 < some.total.lut <= 352
     assert some.cycles > solve(network, device="xc7z010", maximum=True, family="xc7",
                                steps=False).cycles

@@ -111,7 +111,7 @@ def whole(net, terms):
 
 
 def exhausted(name, terms=XC):
-    """Return cycles, LUTs, block RAMs, UltraRAMs of a network in all combinations of all folds."""
+    """Return cycles, LUTs, block RAMs, UltraRAMs, flip-flops of a network in all of all folds."""
     if (name, terms) not in _ALL:
         net, found = NETWORKS[name], []
         folded_layers = [[layer.folded(fold) for fold in all_folds(layer, terms)]
@@ -119,7 +119,8 @@ def exhausted(name, terms=XC):
         for layers in itertools.product(*folded_layers):
             folded = net.with_layers(layers)
             need = whole(folded, terms)
-            found.append((max(map(cycles, folded.layers)), need.lut, need.bram36, need.uram))
+            found.append((max(map(cycles, folded.layers)), need.lut, need.bram36, need.uram,
+                          need.ff))
         _ALL[name, terms] = np.array(found)
     return _ALL[name, terms]
 
@@ -156,7 +157,7 @@ def test_no_folds_at_all_that_fit_are_faster(name, slack):
 def expect_fastest(name, every, budget, terms):
     """Hold the solver to the fastest of all folds that fit, and the cheapest; return it."""
     fit = every[(every[:, 1] <= budget.lut) & (every[:, 2] <= budget.bram36)
-                & (every[:, 3] <= budget.uram)]
+                & (every[:, 3] <= budget.uram) & (every[:, 4] <= budget.limits[3])]
     if not len(fit):
         with pytest.raises(FoldError, match="the smallest design needs"):
             solve_fit(NETWORKS[name], budget, family=terms.family, measure=False)
@@ -167,8 +168,29 @@ def expect_fastest(name, every, budget, terms):
     fit = fit[fit[:, 0] == solution.cycles]
     assert budget.cost(solution.whole) == pytest.approx(
         min(budget.cost(Resources(round(lut), 0, bram36, round(uram)))
-            for _, lut, bram36, uram in fit))
+            for _, lut, bram36, uram, _ in fit))
     return solution
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("slack", [0.02, 0.2, 0.6])
+def test_no_folds_that_have_enough_flip_flops_are_faster(name, slack):
+    every = exhausted(name)
+    budget = Budget(lut=10 ** 6, bram36=100, lut_share=1.0)
+    free = solve_fit(NETWORKS[name], budget, measure=False, steps=False)
+    least = every[:, 4].min()
+    flips = int(least + slack * (free.whole.ff - least))
+    budget = replace(budget, ff=round(flips / 0.9))
+    found = expect_fastest(name, every, budget, XC)
+    assert found.whole.ff <= budget.limits[3] < free.whole.ff
+    assert found.cycles >= free.cycles
+
+
+def test_too_few_flip_flops_are_named():
+    with pytest.raises(FoldError, match=r"^the smallest design needs about \d+ LUT and 0 block "
+                                        r"RAMs and \d+ flip-flops, but the device has 20000 and 20 "
+                                        r"and 9, of which 70 % and 90 % may be used"):
+        solve_fit(NETWORKS["mlp"], Budget(lut=20_000, bram36=20, ff=9))
 
 
 @pytest.mark.parametrize("slack, rams, ultra, kept", [
