@@ -13,6 +13,7 @@ from quinnoa import netlist
 from quinnoa.errors import QuinnoaError
 from quinnoa.netlist import kept_netlist, netlist_of
 from quinnoa.report import page, show
+from tests.cnn_models import Grid, Net, input_scale
 from tests.models import inputs, mlp
 
 WIDTHS = (16, 8, 4)
@@ -146,3 +147,18 @@ def test_a_shipped_network_is_the_same_in_gates(family, tmp_path):
                               limit=12)
     assert (result["mismatches"], result["cycles_per_frame"]) == (0, 64)
     assert result["netlist"]["layers"]["mvtu0"]["lut"] > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family, fps", [("xc7", 1e6), ("ecp5", 1e6), ("ecp5", 20e3)])
+def test_windows_that_are_padded_are_the_same_in_gates(family, fps, tmp_path):
+    # Past the edges a pool sees -8, which no register holds at first.
+    net = Net((1, 6, 6), Grid(input_scale(8), 8), seed=3)
+    x = net.activation(net.conv(net.x, 4, 3, pads=1), Grid(1.0, 4))
+    x = net.flatten(net.max_pool(x, 3, stride=2, pads=1))
+    frames = np.random.default_rng(0).integers(0, 256, (6, 1, 6, 6))
+    np.save(tmp_path / "x.npy", (frames * input_scale(8)).astype(np.float32))
+    quinnoa.compile_network(quinnoa.load(net.done(net.fc(x, 4))), tmp_path / "out", fps=fps,
+                            family=family)
+    result = quinnoa.simulate(tmp_path / "out", input=tmp_path / "x.npy", level="gates")
+    assert (result["frames"], result["mismatches"]) == (6, 0)
