@@ -19,7 +19,8 @@ from .layers import Fold, Layer, Stream
 from .network import Network
 from .resources import Resources
 from .solver_costs import Parts, Pins, Terms, choices, fork, parts_of, take
-from .solver_sweep import FORBIDDEN, Choice, Factor, Problem, undominated
+from .solver_factors import FORBIDDEN, Choice, Factor
+from .solver_sweep import Problem, undominated
 from .solver_widths import at_end, between, least_between
 
 __all__ = ["Model", "Option", "options"]

@@ -5,21 +5,19 @@ resource. A choice is a value for every variable and an option for every factor.
 weighed into one number the best choice comes from eliminating one variable after another: exact,
 in time and space of the widest front. Limits of the resources are met by weighing them so that the
 bound is highest, and what is left open by following, from the other end, every start that the
-bounds do not rule out. There are two resources, or three.
+bounds do not rule out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import log
 
 import numpy as np
 
-__all__ = ["FORBIDDEN", "Choice", "Factor", "Problem", "undominated"]
+from .solver_factors import FORBIDDEN, Choice, Factor
 
-# What an option takes that cannot be: more than all others together, and no infinity, of which
-# none, weighed as 0, would be no number.
-FORBIDDEN = 1e15
+__all__ = ["Problem", "undominated"]
 
 # Relative error of sums of floats that are compared.
 _EPSILON = 1e-9
@@ -29,67 +27,6 @@ _FAR = 1e4
 MOST_STARTS = 50_000
 # Choices that the weights are set by, before the bounds are taken as they are.
 MOST_PLANES = 40
-
-
-class Factor:
-    """What some options of one or two variables take.
-
-    Parameters
-    ----------
-    scope : tuple of int
-        Its variables.
-    at : array of int, (options, variables)
-        The values of each option, as places in the variables' domains.
-    costs : array of float, (options, resources)
-        What each takes; of those that are not ``exact``, no more than what it takes.
-    evaluate : callable, optional
-        Returns what an option takes, exactly.
-    """
-
-    def __init__(self, scope: tuple[int, ...], at: np.ndarray, costs: np.ndarray,
-                 evaluate: Callable[[int], np.ndarray] | None = None,
-                 exact: np.ndarray | None = None) -> None:
-        order = np.lexsort(np.asarray(at).T[::-1])
-        self.scope, self.at, self.costs = scope, np.asarray(at)[order], np.asarray(costs)[order]
-        self.order = order
-        self._evaluate = evaluate
-        self._exact = np.ones(len(at), bool) if exact is None else exact[order]
-        # Options of one cell stand side by side.
-        change = (self.at[1:] != self.at[:-1]).any(axis=1)
-        self._starts = np.flatnonzero(np.append(True, change))
-        self._cells = tuple(self.at[self._starts].T)
-
-    def table(self, weights: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-        """Return the least weighed cost of every cell."""
-        table = np.full([sizes[x] for x in self.scope], np.inf)
-        table[self._cells] = np.minimum.reduceat(self.costs @ weights, self._starts)
-        return table
-
-    def options(self, values: dict[int, int]) -> np.ndarray:
-        """Return the options that agree with the values of some variables."""
-        agree = np.ones(len(self.at), bool)
-        for k, x in enumerate(self.scope):
-            if x in values:
-                agree &= self.at[:, k] == values[x]
-        return np.flatnonzero(agree)
-
-    def refine(self, option: int) -> bool:
-        """Make the cost of an option exact; tell whether it was not."""
-        if self._exact[option]:
-            return False
-        assert self._evaluate is not None
-        self.costs[option] = self._evaluate(int(self.order[option]))
-        self._exact[option] = True
-        return True
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A value for every variable, an option (as the factor was given them) for every factor."""
-
-    values: tuple[int, ...]
-    options: tuple[int, ...]
-    cost: np.ndarray
 
 
 class Problem:

@@ -1,112 +1,37 @@
 """Compressor trees: bit heaps to a sum, as a plan of LUT6, LUT6_2 and carry-chain primitives."""
 
-from dataclasses import dataclass
 from functools import cache
 from math import inf
 from random import Random
 
-from .plan import ZERO, Carry, Lut, Plan
+from .builder import (
+    AND,
+    GATED,
+    NAND,
+    STARTED,
+    XNOR,
+    XOR,
+    Builder,
+    Term,
+    first_of,
+    half,
+    is_one,
+    is_two,
+    parity,
+    second_of,
+)
+from .plan import ZERO
 from .raw import bit_weights
 from .shapes import is_bipolar
 
-__all__ = ["Term", "accumulate_plan", "best_plan", "dot_heap", "sum_plan"]
+__all__ = ["accumulate_plan", "best_plan", "dot_heap", "sum_plan"]
 
-# Truth tables of terms, index bit 0 the first net: one net; two; (sum, first); (sum, start, first).
-ONLY, AND, NAND, XNOR, XOR = 0b10, 0b1000, 0b0111, 0b1001, 0b0110
-GATED, STARTED = 0b0010, 0b11001010
 # Most LUTs one after another in a stage, the last of them driving a carry chain.
 DEPTH = 3
 # Full adders one after another in the stages that form the terms.
 CHAINED = 2
 # Stages that the first levels take.
 _STAGES = (1, 2)
-
-
-@dataclass(frozen=True)
-class Term:
-    """One bit of a heap: a function of one or two nets, the first net being bit 0 of its index."""
-
-    nets: tuple[int, ...]
-    table: int = ONLY
-
-
-# Functions of the number of ones among the terms (the first list of them, then the second).
-def _parity(a, b):
-    return (a + b) & 1
-
-
-def _half(a, b):
-    return a >> 1 & 1
-
-
-def _one(a, b):
-    return (a >> 1) + b == 1
-
-
-def _two(a, b):
-    return (a >> 1) + b == 2
-
-
-def _first(a, b):
-    return a
-
-
-def _second(a, b):
-    return b
-
-
-@cache
-def _table(function, terms, split, size):
-    """Return the truth table of ``function`` over terms, (places among ``size`` inputs, table)."""
-    init = 0
-    for index in range(2 ** size):
-        ones = [table >> sum((index >> p & 1) << k for k, p in enumerate(place)) & 1
-                for place, table in terms]
-        init |= int(function(sum(ones[:split]), sum(ones[split:]))) << index
-    return init
-
-
-class _Builder:
-    """Lays primitives of one stage after another into a plan."""
-
-    def __init__(self, inputs):
-        self.plan = Plan(inputs, nets=2 + inputs)
-
-    def copy(self):
-        """Return another builder that goes on from here."""
-        other = _Builder(self.plan.inputs)
-        other.plan.nets, other.plan.stages = self.plan.nets, [[*each] for each in self.plan.stages]
-        return other
-
-    def stage(self):
-        self.plan.stages.append([])
-
-    def net(self):
-        self.plan.nets += 1
-        return self.plan.nets - 1
-
-    def add(self, primitive):
-        self.plan.stages[-1].append(primitive)
-
-    def lut(self, functions, a, b=()):
-        """Lay one site with one or two functions of the terms ``a`` and ``b``; return its nets."""
-        place = {}                       # of every net among the inputs
-        terms = tuple([(tuple([place.setdefault(n, len(place)) for n in t.nets]), t.table)
-                       for t in (*a, *b)])
-        inputs, size = tuple(place), 5 if len(functions) == 2 else 6
-        assert len(inputs) <= size, f"{len(inputs)} inputs do not fit a LUT of {size}"
-        o6, *o5 = [_table(f, terms, len(a), size) for f in functions]
-        if not o5:
-            self.add(Lut(inputs, o6, o := self.net()))
-            return (o,)
-        self.add(Lut(inputs, o6 << 32 | o5[0], o := self.net(), low := self.net()))
-        return o, low
-
-    def chain(self, s, di, ci, carry_out):
-        o = tuple(self.net() for _ in s)
-        co = self.net() if carry_out else None
-        self.add(Carry(tuple(s), tuple(di), ci, o, co))
-        return [*o, co] if carry_out else [*o]
 
 
 def _inputs(terms):
@@ -116,9 +41,9 @@ def _inputs(terms):
 def _count(builder, terms):
     """Lay a counter of two or three terms, one site if they have five inputs; return (1, 2)."""
     if _inputs(terms) <= 5:
-        nets = builder.lut([_parity, _half], terms)
+        nets = builder.lut([parity, half], terms)
     else:
-        nets = *builder.lut([_parity], terms), *builder.lut([_half], terms)
+        nets = *builder.lut([parity], terms), *builder.lut([half], terms)
     return [Term((net,)) for net in nets]
 
 
@@ -163,7 +88,7 @@ class _Counting:
                 following[k].append(total)
         while self._single:
             pair, self._single = self._single[:2], self._single[2:]
-            nets = builder.lut([_first, _second][:len(pair)], [pair[0][1]],
+            nets = builder.lut([first_of, second_of][:len(pair)], [pair[0][1]],
                                [term for _, term in pair[1:]])
             for (k, _), net in zip(pair, nets, strict=True):
                 following[k].append(Term((net,)))
@@ -228,17 +153,17 @@ def _lay_chain(builder, atoms, high, columns, following):
         if carry_in:
             # The bypass that feeds the chain's start cannot feed its first place as well.
             ci, = a.pop().nets
-            nets = builder.lut([_parity, _second], a[:-1], a[-1:])
+            nets = builder.lut([parity, second_of], a[:-1], a[-1:])
         else:
-            nets = *builder.lut([_parity], a), a[-1].nets[0] if len(a) > 1 else ZERO
+            nets = *builder.lut([parity], a), a[-1].nets[0] if len(a) > 1 else ZERO
         s.append(nets[0])
         di.append(nets[1])
         if size == 2:
             rest = a[:-1]
             if len(rest) // 2 + up > 1:
-                nets = builder.lut([_one, _two], rest, b)
+                nets = builder.lut([is_one, is_two], rest, b)
             else:
-                nets = *builder.lut([_one], rest, b), ZERO
+                nets = *builder.lut([is_one], rest, b), ZERO
             s.append(nets[0])
             di.append(nets[1])
     for j, net in enumerate(builder.chain(s, di, ci, high.bit_length() > len(s))):
@@ -293,7 +218,7 @@ def _final(builder, columns, width):
         if k == start and len(terms) == 3:
             # The third goes in as the carry; then the LUT must feed the first place as well.
             ci, = raw[1].nets
-            nets = builder.lut([_parity, _second], [t for t in terms if t not in raw[:2]], raw[:1])
+            nets = builder.lut([parity, second_of], [t for t in terms if t not in raw[:2]], raw[:1])
             s.append(nets[0])
             di.append(nets[1])
             continue
@@ -306,13 +231,13 @@ def _final(builder, columns, width):
             other = carried or raw[-1:]
             depth = depth + 1 if carried else 1
             if _inputs([*left, *other]) <= 5 and depth < DEPTH:
-                nets = builder.lut([_parity, _half], left, other)
+                nets = builder.lut([parity, half], left, other)
             else:
-                nets = *builder.lut([_parity], left, other), *builder.lut([_half], left)
+                nets = *builder.lut([parity], left, other), *builder.lut([half], left)
                 depth = 1
             majority = nets[1]
         else:
-            nets = builder.lut([_parity], [*terms, *carried]) if terms or carried else (ZERO,)
+            nets = builder.lut([parity], [*terms, *carried]) if terms or carried else (ZERO,)
             majority = None
         s.append(nets[0])
         di.append(bypass)
@@ -361,7 +286,7 @@ def best_plan(seeds, heap, width, rows):
 
 def _first_level(heap, width, stages):
     """Form and count terms, where nothing is left to chance: builder, counting, columns."""
-    builder = _Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
+    builder = Builder(max(n for terms in heap for t in terms for n in t.nets) - 1)
     counting = _Counting(heap, stages)
     columns = _level(builder, [[] for _ in heap], counting, inf, 0, None)
     return builder, counting, columns[:width]
@@ -392,7 +317,7 @@ def accumulate_plan(heights, width, init):
     there is one, else it is 0.
     """
     rows = sum(heights)
-    builder = _Builder(rows + width + 1 + init * width)
+    builder = Builder(rows + width + 1 + init * width)
     nets = iter(range(2, 2 + rows))
     columns = [[Term((next(nets),)) for _ in range(h)] for h in heights]
     columns += [[] for _ in range(width - len(columns))]

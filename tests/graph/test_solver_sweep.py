@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from quinnoa.graph import solver_sweep
-from quinnoa.graph.solver_sweep import FORBIDDEN, Factor, Problem
+from quinnoa.graph.solver_factors import FORBIDDEN, Factor
+from quinnoa.graph.solver_sweep import Problem
 
 
 def drawn(seed, *, vague=False, resources=2):
