@@ -161,6 +161,11 @@ class Comparators(_Bank):
         return base % (1 << self._y_shape.width), crossed
 
     @property
+    def by_group(self):
+        """Whether thresholds depend on the group."""
+        return self._table.width > 0
+
+    @property
     def latency(self):
         """Cycles from ``a`` to ``y``."""
         return self._table.latency + 1 + self._levels
@@ -232,6 +237,11 @@ class Search(_Bank):
         return max(table.latency for table, _ in self._tables[level])
 
     @property
+    def by_group(self):
+        """Whether thresholds depend on the group."""
+        return len(self.steps.values) > self.lanes
+
+    @property
     def latency(self):
         """Cycles from ``a`` to ``y``."""
         reads = sum(self._read_latency(level) for level in range(self.levels))
@@ -241,7 +251,7 @@ class Search(_Bank):
         m = Module()
         a = [self._lane(p) for p in range(self.lanes)]
         counts = [Const(0, 0)] * self.lanes
-        group = self.group if len(self.steps.values) > self.lanes else Const(0, 0)
+        group = self.group if self.by_group else Const(0, 0)
 
         for level, tables in enumerate(self._tables):
             # Read the middle of what is left.

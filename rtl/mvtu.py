@@ -10,6 +10,7 @@ from .accumulator import Accumulator
 from .bank import STYLES, bank, cheapest_style
 from .checks import check_alike, check_fold, check_thresholds, check_weights
 from .control import count, delay, flag, shifted
+from .counting import count_latency, counted
 from .families import GENERIC
 from .matvec import matvec
 from .outlet import Outlet
@@ -117,7 +118,7 @@ class MVTU(wiring.Component):
         steps = self._rows.steps
         self._compared_at = self._sum_at + (steps > 1)
         self._beat_at = (self._sum_at + self._bank.latency if self._bank else
-                         self._compared_at + len(_count_levels(steps)[1:]))
+                         self._compared_at + count_latency(steps))
         self._constants = {
             name: (make_memory(words, width=width, writable=writable and name in _WRITTEN,
                                family=family), at)
@@ -195,11 +196,10 @@ class MVTU(wiring.Component):
             return constants            # its rows past the end are 0 already
         if rows.steps > 1:
             lay("compare", rows.compare, self.acc_width, self._sum_at)
-        if self.writable and rows.steps:
-            # All steps of a row fall, or none does.
-            lay("falls", rows.falls[:, 0].astype(np.int64), 1, self._sum_at)
-        elif rows.falls.any():
-            lay("falls", rows.falls.astype(np.int64), 1, self._sum_at)
+        if (self.writable and rows.steps) or rows.falls.any():
+            # Where they are written all steps of a row fall, or none does.
+            falls = rows.falls[:, :1] if self.writable else rows.falls
+            lay("falls", falls.astype(np.int64), 1, self._sum_at)
         if rows.base.any():
             lay("base", rows.base, Shape.cast(self.y_shape).width, self._beat_at)
         if rows.rest.any() or (self.writable and rows.scale == 2 and not rows.steps):
@@ -384,7 +384,6 @@ class MVTU(wiring.Component):
     def _steps_out(self, m, sums, constants):
         """Return ``base + sum_k (c[k] ^ falls[k])``."""
         steps, width = self._rows.steps, Shape.cast(self.y_shape).width
-        last = len(_count_levels(steps)) - 1
         lanes = []
         for p, acc in enumerate(sums):
             # c[k] = acc >= compare[k]; of the middle one it is the top bit.
@@ -396,24 +395,8 @@ class MVTU(wiring.Component):
                 if "falls" in constants:
                     c = c ^ constants["falls"][p if self.writable else p * steps + k]
                 bits.append(c)
-            terms = [delay(m, bit, self._compared_at - self._sum_at) for bit in bits]
-            for level, size in enumerate(_count_levels(steps)):
-                groups = [terms[k:k + size] for k in range(0, len(terms), size)]
-                terms = [delay(m, sum(group[1:], group[0]), level < last) for group in groups]
+            total = counted(m, [delay(m, bit, self._compared_at - self._sum_at) for bit in bits])
             if "base" in constants:
-                terms[0] = terms[0] + constants["base"].word_select(p, width)
-            lanes += terms
+                total = total + constants["base"].word_select(p, width)
+            lanes.append(total)
         return lanes
-
-
-def _count_levels(steps):
-    """Return how many terms are added at once, level by level, to count ``steps`` bits.
-
-    Six bits are a LUT6 for each bit of their count, three counts a carry chain.
-    """
-    levels = [6]
-    terms = -(-steps // 6)
-    while terms > 1:
-        levels.append(3)
-        terms = -(-terms // 3)
-    return levels

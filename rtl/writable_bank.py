@@ -36,6 +36,9 @@ class _WritableBank(wiring.Component):
     the lowest, and ``falls`` inverts all bits of the sum.
     """
 
+    # Whatever they are at first, thresholds may come to depend on the group.
+    by_group = True
+
     def __init__(self, *, thresholds, lanes, channels, a_shape, family=GENERIC):
         if lanes < 1 or channels < 1:
             raise ValueError(f"channels and lanes must be at least 1: "

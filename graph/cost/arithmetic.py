@@ -10,14 +10,14 @@ from quinnoa.rtl.families import FAMILIES
 
 __all__ = ["added", "chosen", "greater", "has_lut4", "ordered", "ordered_fixed"]
 
-# By bits, up to four: of a sum of two numbers modulo so many, and of one with its carry; of a
-# comparison, and of the greater one.
+# Measured, by bits, up to four: of a sum of two numbers modulo so many, and of one with its carry;
+# of a comparison, and of the greater one.
 _SUMS = (0, 1, 2, 6, 14)
 _WHOLE_SUMS = (0, 1, 2, 3, 7)
 _ORDERS = (0, 1, 1, 4, 9)
+_GREATER = (0, 1, 3.5, 12, 17)
 # Of a comparison with what so many bits tell.
 _TOLD = (1, 2, 4)
-_GREATER = (0, 1, 3.5, 12, 17)
 # Of one of so many bits, up to eight.
 _CHOSEN = (0, 0, 1, 2, 3.5, 3.7, 4.5, 5.5, 6.5)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from amaranth import Shape
 
-from quinnoa.rtl.bank import Comparators, Search
+from quinnoa.rtl.bank import Comparators
 from quinnoa.rtl.families import FAMILIES
 from quinnoa.rtl.table import Table
 from quinnoa.rtl.writable_bank import WritableComparators, WritableSearch
@@ -18,7 +18,7 @@ from .facts import bits_of_shape
 from .memories import rom_luts
 from .written import connected, sizes, written
 
-__all__ = ["bank", "by_group", "threshold"]
+__all__ = ["bank", "threshold"]
 
 
 def threshold(unit: Any, family: str) -> Parts:
@@ -27,18 +27,11 @@ def threshold(unit: Any, family: str) -> Parts:
     bank(parts, made, 1, family)
     outlet(parts, unit.lanes * bits_of_shape(unit.thresholds.shape), made.latency, family)
     parts.add("control", 4, made.latency)
-    if by_group(made):
+    if made.by_group:
         counter(parts, made.groups, family, addresses=True)
     if unit.writable:
         connected(parts, sizes(made.memories))
     return parts
-
-
-def by_group(made: Any) -> bool:
-    """Tell whether thresholds depend on the group."""
-    if isinstance(made, Comparators):
-        return made._table.width > 0
-    return not isinstance(made, Search) or len(made.steps.values) > made.lanes
 
 
 def bank(parts: Parts, made: Any, times: float, family: str, *, before: int = 0) -> None:
@@ -185,7 +178,7 @@ def _compare(parts: Parts, bits: int, told: int, family: str) -> None:
 
 def _search(parts: Parts, made: Any, family: str, before: int) -> None:
     a_bits, y_bits, lanes = made._a_shape.width, made._y_shape.width, made.lanes
-    group = bits_of(made.groups) * by_group(made)
+    group = bits_of(made.groups) * made.by_group
     at, whole, sign = before, [], []
     for level, tables in enumerate(made._tables):
         wait = made._read_latency(level)

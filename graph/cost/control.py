@@ -82,14 +82,7 @@ def store(depth: int, width: int, style: str, family: str) -> Parts:
         rows, size = depth - 1, bits_of(depth - 1)
         addresses = 8.5 * size if has_lut4(family) else 9 + 4 * size + credits
         parts.add("addresses", addresses, 3 * size + 2)
-    if style == "block":
-        memory = block(rows, width, family, written=True)
-        parts.halves += memory.halves
-    else:
-        memory = distributed(rows, width, family)
-        parts.exact += memory.sites
-        parts.ff += width
-    _chunked(parts, memory.chunks, width, family)
+    ram(parts, rows, width, family, deep=style == "block")
     return parts
 
 

@@ -79,7 +79,7 @@ def mvtu(facts: Facts, pe: int, simd: int, memory: str, family: str, *,
         _replay(parts, sf, x, deep, family)
 
     # Dot products and accumulators.
-    if family in ("xc7", "xcup"):
+    if FAMILIES[family].lut6:
         dot = tree(simd, facts.x_shape, facts.w_shape, width, 2, exact)
         parts.exact += pe * (dot.sites + accumulator_sites(dot.heights, width) + dot.srl)
         parts.exact += dot.shared_srl

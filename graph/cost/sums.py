@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from quinnoa.rtl.families import FAMILIES
+
 from .amounts import Parts
 from .arithmetic import added, has_lut4, ordered
-from .banks import bank, by_group
+from .banks import bank
 from .control import bits_of, chain, counter, flag_ff, outlet, ram
 from .dots import accumulator_sites, tree
 from .facts import bits_of_shape, columns_of
@@ -56,7 +58,7 @@ def add(unit: Any, family: str) -> Parts:
         bank(parts, made, 1, family, before=1)
         if unit.writable:
             connected(parts, sizes(made.memories))
-        if by_group(made):
+        if made.by_group:
             counter(parts, made.groups, family)
             chain(parts, bits_of(made.groups), family, unit._levels)
     return parts
@@ -157,7 +159,7 @@ def vvtu(unit: Any, family: str) -> Parts:
     parts.ff += unit._beat_at + lanes // unit.multiplier * x_bits * unit._operands_at
 
     # Products and sums.
-    if family not in ("xc7", "xcup"):
+    if not FAMILIES[family].lut6:
         plain(parts, lanes, 1, unit.x_shape, unit.w_shape, width, family)
         # Of a few bits, and fewer of a product, the sum is in LUTs alone.
         few = width * (x_bits * w_bits if 1 in (x_bits, w_bits) else x_bits + w_bits)
@@ -177,7 +179,7 @@ def vvtu(unit: Any, family: str) -> Parts:
         parts.ff += (unit._operands_at + dot.latency) * (1 + (k > 1))
     # The group, when it is asked for; what is first, when its sum is.
     at = {unit._operands_at - unit._weights.latency, unit._product_at - unit._start.latency}
-    if unit.thresholds is not None and by_group(unit._bank):
+    if unit.thresholds is not None and unit._bank.by_group:
         at.add(unit._sum_at)
     if unit._rest is not None:
         at.add(unit._sum_at - unit._rest.latency)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from amaranth import signed, unsigned
+from amaranth.lib.data import ArrayLayout
 
 from benchmarks.calibrate import synthesize
 from quinnoa.graph import resources
@@ -31,6 +32,7 @@ from quinnoa.graph.resources import (
 from quinnoa.rtl.accumulator import Accumulator
 from quinnoa.rtl.compressor import sum_plan
 from quinnoa.rtl.families import ECP5
+from quinnoa.rtl.fifo import FIFO
 from quinnoa.rtl.outlet import Outlet
 from quinnoa.rtl.shapes import BIPOLAR
 from tests.graph.configurations import BETWEEN, layer_of, resources_of, unit_between
@@ -130,6 +132,13 @@ def test_sums_on_ecp5_take_the_luts_they_look_like(simd, x, w, width):
     plain(parts := Parts(), 1, simd, x, w, width, "ecp5")
     made, = synthesize([unit], "ecp5")
     assert made.as_dict()["lut"] == parts.exact + width + added(width, "ecp5")
+
+
+@pytest.mark.parametrize("family", ["xc7", "ecp5"])
+def test_a_fifo_of_several_chunks_keeps_which_one_was_read(family):
+    fifo = FIFO(ArrayLayout(1, 40), depth=3000, style="block")
+    made, = synthesize([fifo], family)
+    assert unit_resources(fifo, family).ff == made.as_dict()["ff"]
 
 
 def test_trees_are_those_that_are_laid():

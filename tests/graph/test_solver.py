@@ -22,7 +22,15 @@ from quinnoa.graph.resources import (
     layer_resources,
     unit_resources,
 )
-from quinnoa.graph.solver import DEFAULT_BUDGET, Budget, plan_of, solve_cycles, solve_fit
+from quinnoa.graph.solver import (
+    DEFAULT_BUDGET,
+    Budget,
+    _Search,
+    achievable,
+    plan_of,
+    solve_cycles,
+    solve_fit,
+)
 from quinnoa.graph.solver_costs import Terms, ends_resources, network_resources
 from quinnoa.graph.solver_widths import at_end, between, least_between
 from quinnoa.platforms.frames import FrameFormat, FrameReader, FrameWriter
@@ -184,6 +192,35 @@ def test_no_folds_that_have_enough_flip_flops_are_faster(name, slack):
     found = expect_fastest(name, every, budget, XC)
     assert found.whole.ff <= budget.limits[3] < free.whole.ff
     assert found.cycles >= free.cycles
+
+
+def test_flip_flops_are_spoken_of_where_they_are_few():
+    roomy = Budget(lut=20_000, bram36=20)
+    free = solve_fit(NETWORKS["mlp"], roomy, measure=False)
+    assert "flip-flops" not in free.explain()
+    crowded = replace(free, budget=replace(roomy, ff=free.total.ff))
+    assert (f"and {free.total.ff:,} flip-flops of {0.9 * free.total.ff:,.0f} (111 %)"
+            in crowded.explain())
+    found = solve_fit(NETWORKS["mlp"], replace(roomy, ff=free.whole.ff), measure=False)
+    assert "Nothing faster fits: too few flip-flops." in found.explain()
+
+
+@pytest.mark.parametrize("above", [0, 2, 5, 24])
+def test_the_fastest_that_fits_is_found_from_any_cycles_on(above):
+    network = NETWORKS["branches"]
+    bare = solve_cycles(network, 8, steps=False).whole
+    search = _Search(network, "xc7", Budget(bare.lut, 0, lut_share=1.0), None, False, False)
+    fit = [target for target in achievable(network)
+           if target >= above and search.fits(target, search.limits)]
+    assert search.fastest_within(search.limits, above) == fit[0]
+
+
+def test_a_step_slower_saves_something():
+    # 4 cycles a frame take no fewer LUTs than 3.
+    assert solve_cycles(NETWORKS["mlp"], 4, steps=False).whole.lut >= (
+        solve_cycles(NETWORKS["mlp"], 3, steps=False).whole.lut)
+    slower = solve_cycles(NETWORKS["mlp"], 3).slower
+    assert slower.cycles > 4 and slower.lut < 0
 
 
 def test_too_few_flip_flops_are_named():
